@@ -1,0 +1,7 @@
+/**
+ * x
+ */
+@NullMarked
+package dev.heng.spi;
+
+import org.jspecify.annotations.NullMarked;

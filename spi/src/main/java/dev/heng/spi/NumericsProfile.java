@@ -1,0 +1,133 @@
+package dev.heng.spi;
+
+import dev.heng.spi.tensor.DType;
+import java.util.Collections;
+import java.util.EnumMap;
+import java.util.Map;
+
+/**
+ * How a device rounds, as it declares. Bounds are derived from it, reports print it, and the conformance suite's probes try to refute it:
+ * a profile that promises more than the device does fails, whatever the results look like.
+ *
+ * @param products for each kind of product that the device supports, how sums are accumulated; copied
+ * @param scalarUlp for each scalar function, the largest error in units in the last place of F32 on finite results; copied
+ * @param attentionProbability the type to which softmax probabilities are rounded before they weigh values
+ * @param flushesSubnormals whether F32 subnormals are treated as zero anywhere
+ * @param determinism what is promised about repeating a run
+ * @since 1.0
+ */
+public record NumericsProfile(
+        Map<Product, Accumulation> products,
+        Map<ScalarFunction, Double> scalarUlp,
+        DType attentionProbability,
+        boolean flushesSubnormals,
+        Determinism determinism) {
+
+    public NumericsProfile {
+        EnumMap<Product, Accumulation> productsCopy = new EnumMap<>(Product.class);
+        productsCopy.putAll(products);
+        products = Collections.unmodifiableMap(productsCopy);
+        EnumMap<ScalarFunction, Double> scalarCopy = new EnumMap<>(ScalarFunction.class);
+        scalarCopy.putAll(scalarUlp);
+        scalarUlp = Collections.unmodifiableMap(scalarCopy);
+    }
+
+    /** Kinds of product, by what meets in the multiplier. */
+    public enum Product {
+        /** F64 activations. */
+        F64,
+        /** F32 activations with plain weights. */
+        F32,
+        /** F16 activations with F16 weights. */
+        F16,
+        /** BF16 activations with BF16 weights. */
+        BF16,
+        /** Float activations with FP8 block weights. */
+        FP8_WEIGHT,
+        /** FP8 activations with FP8 block weights. */
+        FP8,
+        /** Float activations with int8 channel weights. */
+        INT8_WEIGHT,
+        /** Int8 activations with int8 channel weights: exact sums in int32. */
+        INT8,
+        /** Float activations with int4 group weights. */
+        INT4_WEIGHT,
+        /** Scores and values of attention. */
+        ATTENTION
+    }
+
+    /** Scalar functions whose error is declared. */
+    public enum ScalarFunction {
+        /** exp(x). */
+        EXP,
+        /** 1 / (1 + exp(-x)). */
+        SIGMOID,
+        /** x / (1 + exp(-x)). */
+        SILU,
+        /** log(1 + exp(x)). */
+        SOFTPLUS,
+        /** 1 / sqrt(x). */
+        RSQRT,
+        /** x / y. */
+        DIVIDE,
+        /** sin(x) and cos(x) at rotary angles. */
+        SINCOS
+    }
+
+    /** What is promised about repeating a run. */
+    public enum Determinism {
+        /** Nothing. */
+        NONE,
+        /** The same inputs in the same batch give the same bits. */
+        RUN_TO_RUN,
+        /** A row gives the same bits alone as in any batch. */
+        BATCH_INVARIANT
+    }
+
+    /** The direction of a rounding. */
+    public enum Rounding {
+        /** To nearest, ties to even. */
+        NEAREST_EVEN,
+        /** Toward zero: what tensor cores do inside a block. */
+        TOWARD_ZERO
+    }
+
+    /**
+     * How a sum of products is accumulated. Sources: Fasi, Higham, Mikaitis, Pranesh, "Numerical behavior of NVIDIA tensor cores" (2021);
+     * Blanchard et al., "Mixed precision block fused multiply-add" (2020).
+     *
+     * @param activationBits significand bits that activations keep on their way into the multiplier (11 for TF32), the hidden one included
+     * @param weightBits significand bits that dequantised weights keep on theirs
+     * @param keptBits significand bits of the running sum, the hidden one included: 24 for F32
+     * @param blockLength products along K that are summed together before they meet the running sum; 1 for a plain loop
+     * @param blockRounding how the sum of a block is rounded
+     * @param runningRounding how the running sum is
+     * @param promotionInterval products along K after which the running sum moves to a fresh F32 accumulator; 0 for never
+     */
+    public record Accumulation(
+            int activationBits,
+            int weightBits,
+            int keptBits,
+            int blockLength,
+            Rounding blockRounding,
+            Rounding runningRounding,
+            int promotionInterval) {
+
+        public Accumulation {
+            if (activationBits < 1 || weightBits < 1 || keptBits < 1 || blockLength < 1 || promotionInterval < 0) {
+                throw new IllegalArgumentException(
+                        "an accumulation of " + keptBits + " bits in blocks of " + blockLength);
+            }
+        }
+
+        /** Returns plain F32 accumulation of F32 factors, rounding to nearest, in any order. */
+        public static Accumulation f32() {
+            return new Accumulation(24, 24, 24, 1, Rounding.NEAREST_EVEN, Rounding.NEAREST_EVEN, 0);
+        }
+
+        /** Returns plain F64 accumulation of F64 factors, rounding to nearest, in any order. */
+        public static Accumulation f64() {
+            return new Accumulation(53, 53, 53, 1, Rounding.NEAREST_EVEN, Rounding.NEAREST_EVEN, 0);
+        }
+    }
+}

@@ -151,7 +151,7 @@ final class ResultTypes {
         TensorType q = activation(0, 2);
         TensorType cache = state(1);
         weight(2, 2);
-        long headDim = attention.nopeDim() + attention.ropeDim();
+        long headDim = (long) attention.nopeDim() + attention.ropeDim();
         same(fixed(0, 1), attention.heads() * headDim, "width of " + describe(0) + " and heads x head dimension");
         same(
                 fixed(2, 0),

@@ -85,7 +85,7 @@ class GraphBuilderTest {
                 rows.rows().type());
         assertEquals(TensorType.of(DType.I32, Dim.of(9)), rows.offsets().type());
         assertEquals(TensorType.of(DType.BF16, TOKENS, Dim.of(16)), y.type());
-        assertEquals(9, graph.nodes().size());
+        assertEquals(8, graph.nodes().size());
         assertEquals("combine", graph.producer(y).orElseThrow().name());
         assertEquals(
                 List.of("router.weight", "bias", "g", "u", "d"),

@@ -1,0 +1,38 @@
+package dev.heng.kernels.cpu;
+
+/** A native function of the CPU kernels failed; the message is the library's own. */
+public final class CpuKernelException extends RuntimeException {
+
+    private static final long serialVersionUID = 1L;
+
+    /** Kinds of failure, from {@code heng_cpu_status}. */
+    public enum Kind {
+        /** An argument, an instruction, or data that a run read is wrong. */
+        INVALID,
+        /** The system has no memory left. */
+        OUT_OF_MEMORY,
+        /** The level does not run here. */
+        UNSUPPORTED,
+        /** A thread could not be made, or a status that this binding does not know. */
+        SYSTEM
+    }
+
+    private final Kind kind;
+    private final String function;
+
+    CpuKernelException(Kind kind, String function, String message) {
+        super(message);
+        this.kind = kind;
+        this.function = function;
+    }
+
+    /** Returns the kind of failure. */
+    public Kind kind() {
+        return kind;
+    }
+
+    /** Returns the native function that failed. */
+    public String function() {
+        return function;
+    }
+}

@@ -1,0 +1,117 @@
+package dev.heng.kernels.cpu;
+
+import dev.heng.kernels.cpu.binding.HengCpu;
+import java.lang.foreign.Arena;
+import java.lang.foreign.MemorySegment;
+import java.lang.foreign.ValueLayout;
+
+/**
+ * A team of native threads that runs programs, one at a time.
+ *
+ * <p>Threading: any thread, one at a time. Ownership: whoever created it closes it, after its programs.
+ */
+public final class CpuTeam implements AutoCloseable {
+
+    private final int threads;
+    private final String level;
+    private long handle;
+
+    private CpuTeam(long handle, int threads) {
+        this.handle = handle;
+        this.threads = threads;
+        this.level = HengCpu.heng_cpu_team_level(handle);
+    }
+
+    static CpuTeam create(int threads, boolean pin, String level) {
+        try (Arena arena = Arena.ofConfined()) {
+            MemorySegment result = arena.allocate(ValueLayout.ADDRESS);
+            check("heng_cpu_team_create", HengCpu.heng_cpu_team_create(threads, pin ? 1 : 0, level, result.address()));
+            return new CpuTeam(result.get(ValueLayout.JAVA_LONG, 0), threads);
+        }
+    }
+
+    /** Returns the number of threads. */
+    public int threads() {
+        return threads;
+    }
+
+    /** Returns the dispatch level that this team runs. */
+    public String level() {
+        return level;
+    }
+
+    /**
+     * Checks instructions and readies them for runs; the caller closes the program, before this team.
+     *
+     * @param instructions {@code count} instructions; borrowed for the life of the program, as is everything they point to
+     * @param maxSizes the largest size of each symbol, in elements
+     * @throws CpuKernelException if an instruction is wrong; the message names it
+     */
+    public CpuProgram createProgram(MemorySegment instructions, long count, long[] maxSizes) {
+        try (Arena arena = Arena.ofConfined()) {
+            MemorySegment result = arena.allocate(ValueLayout.ADDRESS);
+            MemorySegment sizes = arena.allocate(ValueLayout.JAVA_LONG, maxSizes.length + 1L);
+            MemorySegment.copy(maxSizes, 0, sizes, ValueLayout.JAVA_LONG, 0, maxSizes.length);
+            check(
+                    "heng_cpu_program_create",
+                    HengCpu.heng_cpu_program_create(
+                            handle(),
+                            instructions.address(),
+                            count,
+                            sizes.address(),
+                            maxSizes.length,
+                            result.address()));
+            return new CpuProgram(result.get(ValueLayout.JAVA_LONG, 0), count, maxSizes.length);
+        }
+    }
+
+    /** Measures how fast all threads together read {@code data}, each its own part, in bytes per second. */
+    public double measureRead(MemorySegment data) {
+        try (Arena arena = Arena.ofConfined()) {
+            MemorySegment seconds = arena.allocate(ValueLayout.JAVA_DOUBLE);
+            check(
+                    "heng_cpu_measure_read",
+                    HengCpu.heng_cpu_measure_read(handle(), data.address(), data.byteSize(), seconds.address()));
+            return data.byteSize() / seconds.get(ValueLayout.JAVA_DOUBLE, 0);
+        }
+    }
+
+    /** Measures fused multiply-adds of all threads together, in floating-point operations per second. */
+    public double measureFma(long rounds) {
+        try (Arena arena = Arena.ofConfined()) {
+            MemorySegment rate = arena.allocate(ValueLayout.JAVA_DOUBLE);
+            check("heng_cpu_measure_fma", HengCpu.heng_cpu_measure_fma(handle(), rounds, rate.address()));
+            return rate.get(ValueLayout.JAVA_DOUBLE, 0);
+        }
+    }
+
+    /** Ends the threads. Idempotent. */
+    @Override
+    public void close() {
+        if (handle != 0) {
+            HengCpu.heng_cpu_team_free(handle);
+            handle = 0;
+        }
+    }
+
+    private long handle() {
+        if (handle == 0) {
+            throw new IllegalStateException("the team of CPU threads is closed");
+        }
+        return handle;
+    }
+
+    /** Throws what a status other than OK says. */
+    static void check(String function, int status) {
+        if (status == HengCpu.OK) {
+            return;
+        }
+        CpuKernelException.Kind kind = switch (status) {
+            case HengCpu.INVALID -> CpuKernelException.Kind.INVALID;
+            case HengCpu.OUT_OF_MEMORY -> CpuKernelException.Kind.OUT_OF_MEMORY;
+            case HengCpu.UNSUPPORTED -> CpuKernelException.Kind.UNSUPPORTED;
+            default -> CpuKernelException.Kind.SYSTEM;
+        };
+        throw new CpuKernelException(kind, function, HengCpu.heng_cpu_last_error());
+    }
+}

@@ -53,7 +53,7 @@ public interface Backend extends AutoCloseable {
      * Compiles a graph: uploads its weights, may repack them, fuse chains, pick layouts and capture device graphs.
      *
      * @param graph every node of which is supported under {@code options}
-     * @param weights the bytes of each weight; read during this call only
+     * @param weights the bytes of each weight; asked during this call only, and the segments stay valid until the program is closed
      * @param options bounds of the runs to come, and settings
      * @return a program that the caller closes
      * @throws BackendException with {@link BackendException.Code#DECLINED} naming the first node that is not supported, or

@@ -15,7 +15,8 @@ import org.jspecify.annotations.Nullable;
 public interface WeightSource {
 
     /**
-     * Returns the bytes of a weight. Segments are valid during {@link Backend#compile} only.
+     * Returns the bytes of a weight. Segments stay valid, unchanged and readable by any thread until the program that was compiled from them is
+     * closed, so that a backend may either repack them into device memory or read a mapped checkpoint where it lies.
      *
      * @param weight a weight of the graph that is being compiled
      */

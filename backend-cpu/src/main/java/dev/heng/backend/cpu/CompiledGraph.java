@@ -1,0 +1,216 @@
+package dev.heng.backend.cpu;
+
+import dev.heng.kernels.cpu.CpuKernelException;
+import dev.heng.kernels.cpu.CpuLayout;
+import dev.heng.kernels.cpu.CpuLibrary;
+import dev.heng.kernels.cpu.CpuProgram;
+import dev.heng.kernels.cpu.CpuTeam;
+import dev.heng.spi.Bindings;
+import dev.heng.spi.Buffer;
+import dev.heng.spi.CompileOptions;
+import dev.heng.spi.Program;
+import dev.heng.spi.WeightSource;
+import dev.heng.spi.graph.Graph;
+import dev.heng.spi.graph.Value;
+import dev.heng.spi.tensor.Dim;
+import java.lang.foreign.Arena;
+import java.lang.foreign.MemorySegment;
+import java.lang.foreign.ValueLayout;
+import java.util.HashMap;
+import java.util.LinkedHashMap;
+import java.util.List;
+import java.util.Map;
+import java.util.TreeMap;
+
+/** A graph as one native program: its instructions, weights and scratch memory. A run is one native call. */
+final class CompiledGraph implements Program {
+
+    private final CpuLibrary library;
+    private final CpuLayout layout;
+    private final Graph graph;
+    private final String device;
+    private final Arena arena = Arena.ofShared();
+    private final WeightStore weights;
+    private final MemorySegment scratch;
+    private final CpuProgram program;
+    private final List<Step> steps;
+    private final List<Lowering.Cache> caches;
+    private final Map<String, List<Instructions.Patch>> patches = new HashMap<>();
+    private final Map<String, Value> bound;
+    private final Map<String, Long> lastAddresses = new HashMap<>();
+    private final Map<String, Integer> symbols;
+    private final Map<String, Long> maxima;
+    private final long[] sizes;
+    private final Runnable onClose;
+    private boolean closed;
+
+    private CompiledGraph(
+            CpuLibrary library,
+            CpuTeam team,
+            String device,
+            Graph graph,
+            WeightStore weights,
+            Map<String, Integer> symbols,
+            CompileOptions options,
+            Runnable onClose) {
+        this.library = library;
+        this.layout = library.layout();
+        this.device = device;
+        this.graph = graph;
+        this.weights = weights;
+        this.symbols = symbols;
+        this.maxima = options.maxima();
+        this.onClose = onClose;
+        this.bound = Lowering.bindings(graph);
+        this.sizes = new long[symbols.size()];
+        Lowering lowering = new Lowering(graph, weights, layout, symbols, maxima, arena, device);
+        this.steps = List.copyOf(lowering.steps());
+        this.caches = List.copyOf(lowering.caches());
+        this.scratch = library.allocate(lowering.scratchBytes());
+        MemorySegment instructions = lowering.instructions().encode(arena, scratch.address(), patches);
+        // Pointers that a run sets must not be null when instructions are checked; they are set again before each run.
+        patches.values().forEach(list -> list.forEach(patch -> store(patch, scratch.address())));
+        long[] most = new long[symbols.size()];
+        symbols.forEach((symbol, index) -> most[index] = maxima.getOrDefault(symbol, 0L));
+        this.program =
+                createOrGiveBack(team, instructions, lowering.instructions().count(), most);
+    }
+
+    private CpuProgram createOrGiveBack(CpuTeam team, MemorySegment instructions, long count, long[] most) {
+        try {
+            return team.createProgram(instructions, count, most);
+        } catch (CpuKernelException e) {
+            library.free(scratch);
+            arena.close();
+            throw e;
+        }
+    }
+
+    static CompiledGraph compile(
+            CpuLibrary library,
+            CpuTeam team,
+            String device,
+            Graph graph,
+            WeightSource source,
+            CompileOptions options,
+            Runnable onClose) {
+        Map<String, Integer> symbols = new LinkedHashMap<>();
+        for (Value value : graph.values()) {
+            for (Dim dim : value.type().shape().dims()) {
+                if (dim.symbol() != null) {
+                    if (!options.maxima().containsKey(dim.symbol())) {
+                        throw new IllegalArgumentException("graph '" + graph.name() + "' uses symbol '" + dim.symbol()
+                                + "', for which no largest size is given; given: " + options.maxima());
+                    }
+                    symbols.putIfAbsent(dim.symbol(), symbols.size());
+                }
+            }
+        }
+        WeightStore weights = new WeightStore(library, graph, source);
+        try {
+            return new CompiledGraph(library, team, device, graph, weights, symbols, options, onClose);
+        } catch (RuntimeException e) {
+            weights.close();
+            throw e;
+        }
+    }
+
+    @Override
+    public Graph graph() {
+        return graph;
+    }
+
+    @Override
+    public List<Step> plan() {
+        return steps;
+    }
+
+    @Override
+    public void run(Bindings bindings) {
+        if (closed) {
+            throw new IllegalStateException("program '" + graph.name() + "' is closed");
+        }
+        symbols.forEach((symbol, index) -> sizes[index] = size(symbol, bindings));
+        bound.forEach((name, value) -> bind(name, value, bindings));
+        for (Lowering.Cache cache : caches) {
+            put(cache, "data", address(cache.state(), bindings));
+            put(cache, "pages", cache.pages().size(bindings.dims()));
+            put(cache, "page_table", address(cache.pageTable(), bindings));
+            put(cache, "sequences", cache.sequences().size(bindings.dims()));
+            put(cache, "table_stride", cache.perSequence().size(bindings.dims()));
+        }
+        try {
+            program.run(sizes);
+        } catch (CpuKernelException e) {
+            throw CpuBackend.translated(e, device);
+        }
+    }
+
+    @Override
+    public void close() {
+        if (closed) {
+            return;
+        }
+        closed = true;
+        program.close();
+        library.free(scratch);
+        weights.close();
+        arena.close();
+        onClose.run();
+    }
+
+    private long size(String symbol, Bindings bindings) {
+        Long size = bindings.dims().get(symbol);
+        if (size == null) {
+            throw new IllegalArgumentException(
+                    "the run gives no size for symbol '" + symbol + "'; given: " + new TreeMap<>(bindings.dims()));
+        }
+        long most = maxima.getOrDefault(symbol, 0L);
+        if (size < 0 || size > most) {
+            throw new IllegalArgumentException(
+                    "the run's size of '" + symbol + "' is " + size + ", not within 0.." + most + " as compiled");
+        }
+        return size;
+    }
+
+    private void bind(String name, Value value, Bindings bindings) {
+        Buffer buffer = bindings.buffer(name);
+        long wanted = value.type().bytes(bindings.dims());
+        if (buffer.sizeBytes() < wanted) {
+            throw new IllegalArgumentException("the buffer bound to '" + name + "' has " + buffer.sizeBytes()
+                    + " bytes; " + value.type() + " takes " + wanted + " in this run");
+        }
+        long address = address(name, bindings);
+        Long last = lastAddresses.put(name, address);
+        if (last == null || last != address) {
+            for (Instructions.Patch patch : patches.getOrDefault(name, List.of())) {
+                store(patch, address + patch.offsetBytes());
+            }
+        }
+    }
+
+    private static long address(String name, Bindings bindings) {
+        Buffer buffer = bindings.buffer(name);
+        if (buffer instanceof CpuBuffer own) {
+            return own.address();
+        }
+        throw new IllegalArgumentException("the buffer bound to '" + name + "' is not one of backend cpu");
+    }
+
+    @SuppressWarnings("restricted") // the address is that of a field of an instruction that this program owns
+    private static void store(Instructions.Patch patch, long pointer) {
+        MemorySegment.ofAddress(patch.address()).reinterpret(8).set(ValueLayout.JAVA_LONG, 0, pointer);
+    }
+
+    private void put(Lowering.Cache cache, String field, long value) {
+        cache.structure().set(ValueLayout.JAVA_LONG, layout.offset("cache." + field), value);
+    }
+
+    /** Returns the memory that this program holds, in bytes, by what it is for. */
+    Map<String, Long> memory() {
+        Map<String, Long> memory = new TreeMap<>();
+        memory.put("weights", weights.bytes());
+        memory.put("scratch", scratch.byteSize() + program.scratchBytes());
+        return memory;
+    }
+}

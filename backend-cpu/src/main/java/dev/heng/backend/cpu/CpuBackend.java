@@ -1,0 +1,189 @@
+package dev.heng.backend.cpu;
+
+import dev.heng.kernels.cpu.CpuKernelException;
+import dev.heng.kernels.cpu.CpuLibrary;
+import dev.heng.kernels.cpu.CpuTeam;
+import dev.heng.spi.Backend;
+import dev.heng.spi.BackendException;
+import dev.heng.spi.Buffer;
+import dev.heng.spi.BufferRequest;
+import dev.heng.spi.CompileOptions;
+import dev.heng.spi.DeviceInfo;
+import dev.heng.spi.NumericsProfile;
+import dev.heng.spi.NumericsProfile.Accumulation;
+import dev.heng.spi.NumericsProfile.Product;
+import dev.heng.spi.NumericsProfile.ScalarFunction;
+import dev.heng.spi.Program;
+import dev.heng.spi.Support;
+import dev.heng.spi.WeightSource;
+import dev.heng.spi.graph.Graph;
+import dev.heng.spi.graph.Node;
+import dev.heng.spi.tensor.DType;
+import java.util.ArrayList;
+import java.util.EnumMap;
+import java.util.LinkedHashSet;
+import java.util.List;
+import java.util.Map;
+import java.util.Set;
+import java.util.TreeMap;
+
+/** The host's processor, opened: a team of native threads and the memory that programs and buffers hold. */
+final class CpuBackend implements Backend {
+
+    private final CpuLibrary library;
+    private final CpuTeam team;
+    private final DeviceInfo device;
+    private final Set<String> open = new LinkedHashSet<>();
+    private long serial;
+    private boolean closed;
+
+    CpuBackend(CpuLibrary library, DeviceInfo described, int threads, boolean pin, String level) {
+        this.library = library;
+        try {
+            this.team = library.createTeam(threads, pin, level);
+        } catch (CpuKernelException e) {
+            throw translated(e, described.address());
+        }
+        Map<String, String> facts = new TreeMap<>(described.facts());
+        facts.put("level", team.level());
+        facts.put("threads", Integer.toString(threads));
+        facts.put("pinned", Boolean.toString(pin));
+        this.device = new DeviceInfo(
+                described.backend(), described.ordinal(), described.name(), described.memoryBytes(), false, facts);
+    }
+
+    @Override
+    public DeviceInfo device() {
+        return device;
+    }
+
+    /**
+     * Every product is a plain float32 sum of float32 factors, so is attention; int8 by int8 is exact. Norms, gates, rotations and
+     * router scores are evaluated in double and rounded once; only attention's exponential is evaluated in float32.
+     */
+    @Override
+    public NumericsProfile numerics() {
+        Map<Product, Accumulation> products = new EnumMap<>(Product.class);
+        for (Product product : Product.values()) {
+            if (product != Product.F64) {
+                products.put(product, Accumulation.f32());
+            }
+        }
+        Map<ScalarFunction, Double> ulp = new EnumMap<>(ScalarFunction.class);
+        for (ScalarFunction function : ScalarFunction.values()) {
+            ulp.put(function, function == ScalarFunction.EXP ? 2.0 : 0.51);
+        }
+        return new NumericsProfile(products, ulp, DType.F32, false, NumericsProfile.Determinism.RUN_TO_RUN);
+    }
+
+    @Override
+    public Threading threading() {
+        return Threading.SERIAL;
+    }
+
+    @Override
+    public MemoryInfo memory() {
+        return new MemoryInfo(ProcessorFacts.memoryBytes(), ProcessorFacts.availableBytes());
+    }
+
+    @Override
+    public Support supports(Node node, CompileOptions options) {
+        return CpuSupport.of(node);
+    }
+
+    @Override
+    public Buffer allocate(BufferRequest request) {
+        requireOpen();
+        String name = "buffer '" + request.name() + "' #" + ++serial;
+        CpuBuffer buffer;
+        try {
+            buffer = new CpuBuffer(library, request, () -> open.remove(name));
+        } catch (CpuKernelException e) {
+            throw translated(e, device.address());
+        }
+        open.add(name);
+        return buffer;
+    }
+
+    @Override
+    public Program compile(Graph graph, WeightSource weights, CompileOptions options) {
+        requireOpen();
+        options.options().requireKnown("cpu", Set.of());
+        for (Node node : graph.nodes()) {
+            if (supports(node, options) instanceof Support.Declined declined) {
+                throw BackendException.of(
+                        BackendException.Code.DECLINED,
+                        "cpu:0 does not execute node '" + node.name() + "' ("
+                                + node.op().name() + "): " + declined.text(),
+                        "run this graph on another backend");
+            }
+        }
+        String name = "program '" + graph.name() + "' #" + ++serial;
+        try {
+            CompiledGraph program = CompiledGraph.compile(
+                    library, team, device.address(), graph, weights, options, () -> open.remove(name));
+            open.add(name);
+            return program;
+        } catch (CpuKernelException e) {
+            throw translated(e, device.address());
+        }
+    }
+
+    @Override
+    public void close() {
+        if (closed) {
+            return;
+        }
+        if (!open.isEmpty()) {
+            List<String> names = new ArrayList<>(open);
+            throw new IllegalStateException("backend cpu:0 is closed before " + String.join(", ", names));
+        }
+        closed = true;
+        team.close();
+    }
+
+    private void requireOpen() {
+        if (closed) {
+            throw new IllegalStateException("backend cpu:0 is closed");
+        }
+    }
+
+    /** Turns a failure of the native kernels into the contract's exception. */
+    static BackendException translated(CpuKernelException e, String device) {
+        String text = String.valueOf(e.getMessage());
+        return switch (e.kind()) {
+            case INVALID ->
+                BackendException.ofNative(
+                        BackendException.Code.INVALID_DATA,
+                        device,
+                        e.function(),
+                        1,
+                        text,
+                        "correct the data that the run was given");
+            case OUT_OF_MEMORY ->
+                BackendException.ofNative(
+                        BackendException.Code.OUT_OF_MEMORY,
+                        device,
+                        e.function(),
+                        2,
+                        text,
+                        "use a shorter context, fewer tokens a run, a smaller format, or a machine with more memory");
+            case UNSUPPORTED ->
+                BackendException.ofNative(
+                        BackendException.Code.INVALID_OPTION,
+                        device,
+                        e.function(),
+                        3,
+                        text,
+                        "choose a level that runs here");
+            case SYSTEM ->
+                BackendException.ofNative(
+                        BackendException.Code.NATIVE_FAILURE,
+                        device,
+                        e.function(),
+                        4,
+                        text,
+                        "see what the system says");
+        };
+    }
+}

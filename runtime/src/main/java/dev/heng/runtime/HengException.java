@@ -1,5 +1,7 @@
 package dev.heng.runtime;
 
+import java.util.Objects;
+
 /**
  * A mistake in what Heng was given: a checkpoint, a config, tokens, a flag, an environment, a library version. The message says what was wrong
  * and where; the remedy says what to do. The command prints both and no stack trace.
@@ -25,6 +27,12 @@ public final class HengException extends RuntimeException {
     public HengException(String message, String remedy, Throwable cause) {
         super(message, cause);
         this.remedy = remedy;
+    }
+
+    /** Returns what was wrong and where. */
+    @Override
+    public String getMessage() {
+        return Objects.requireNonNull(super.getMessage());
     }
 
     /** Returns what to do about it. */

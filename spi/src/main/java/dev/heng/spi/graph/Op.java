@@ -86,7 +86,7 @@ public sealed interface Op {
     /**
      * Rotates pairs of dimensions by an angle that grows with the position (ROPE).
      *
-     * <p>Operands: x [T, heads*headDim]; positions I32 [T], each >= 0. Result: like x. In each head the dimensions
+     * <p>Operands: x [T, heads*headDim]; positions I32 [T], negative for a row of padding, whose result is unspecified. Result: like x. In each head the dimensions
      * offset..offset+2*pairs-1 are rotated, all others are copied bit for bit. Angles are exact at every position
      * up to 2^31 - 1: at least binary64 arithmetic, or an argument reduction as good.
      *

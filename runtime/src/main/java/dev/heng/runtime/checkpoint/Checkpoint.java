@@ -6,6 +6,7 @@ import dev.heng.runtime.HengException;
 import dev.heng.runtime.config.StrictJson;
 import java.io.IOException;
 import java.lang.foreign.Arena;
+import java.lang.foreign.MemorySegment;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
@@ -193,6 +194,11 @@ public final class Checkpoint implements AutoCloseable {
             throw missing(name);
         }
         return tensor;
+    }
+
+    /** Returns memory that lives as long as the mappings, aligned to 8 bytes. */
+    MemorySegment allocate(long bytes) {
+        return arena.allocate(bytes, Long.BYTES);
     }
 
     HengException missing(String name) {

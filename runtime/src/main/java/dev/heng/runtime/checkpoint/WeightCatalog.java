@@ -10,7 +10,6 @@ import dev.heng.spi.tensor.DType;
 import dev.heng.spi.tensor.Quantization;
 import dev.heng.spi.tensor.Shape;
 import dev.heng.spi.tensor.TensorType;
-import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
 import java.nio.ByteOrder;
@@ -61,6 +60,7 @@ public final class WeightCatalog {
     private final Map<String, Weight> weights = new LinkedHashMap<>();
     private final Set<String> used = new HashSet<>();
     private final Set<String> checked = ConcurrentHashMap.newKeySet();
+    private final Map<String, MemorySegment> widened = new ConcurrentHashMap<>();
 
     /**
      * Makes the catalogue of a checkpoint.
@@ -518,9 +518,14 @@ public final class WeightCatalog {
         checked.add(tensor.name());
     }
 
-    private static MemorySegment widened(StoredTensor tensor) {
+    /** Returns a tensor's elements as F32, in memory that lives as long as the checkpoint; once for each tensor. */
+    private MemorySegment widened(StoredTensor tensor) {
+        return widened.computeIfAbsent(tensor.name(), _ -> widen(tensor));
+    }
+
+    private MemorySegment widen(StoredTensor tensor) {
         long elements = tensor.elements();
-        MemorySegment floats = Arena.ofAuto().allocate(elements * Float.BYTES, Float.BYTES);
+        MemorySegment floats = checkpoint.allocate(elements * Float.BYTES);
         for (long index = 0; index < elements; index++) {
             floats.set(ValueLayout.JAVA_FLOAT_UNALIGNED.withOrder(ByteOrder.LITTLE_ENDIAN), index * Float.BYTES, (float)
                     tensor.real(index));

@@ -130,7 +130,7 @@ public final class SafetensorsReader implements AutoCloseable {
 
     /** Returns a name from a file as it may be shown: short and without control characters. */
     static String printable(String name) {
-        String shown = name.replaceAll("[\\p{Cntrl}\\x{2028}\\x{2029}]", "?");
+        String shown = name.replaceAll("[\\p{Cc}\\x{2028}\\x{2029}]", "?");
         return shown.length() <= 200 ? shown : shown.substring(0, 200) + "...";
     }
 

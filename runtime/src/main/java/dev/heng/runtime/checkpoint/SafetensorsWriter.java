@@ -105,8 +105,7 @@ public final class SafetensorsWriter implements AutoCloseable {
         }
         SafetensorsWriter writer = null;
         try {
-            FileChannel channel =
-                    FileChannel.open(temporary, StandardOpenOption.CREATE_NEW, StandardOpenOption.WRITE);
+            FileChannel channel = FileChannel.open(temporary, StandardOpenOption.CREATE_NEW, StandardOpenOption.WRITE);
             // For a program that is interrupted; close() is what normally removes it.
             temporary.toFile().deleteOnExit();
             extents.values().forEach(extent -> extent.position += header.length);
@@ -188,20 +187,29 @@ public final class SafetensorsWriter implements AutoCloseable {
      * @throws IllegalArgumentException if there is no such tensor, it is of another type, or would grow beyond its shape
      */
     public void append(String name, float[] values) {
-        pieces(extent(name, StoredType.F32, values.length), values.length, Float.BYTES, (piece, from, count) ->
-                piece.asFloatBuffer().put(values, from, count));
+        pieces(
+                extent(name, StoredType.F32, values.length),
+                values.length,
+                Float.BYTES,
+                (piece, from, count) -> piece.asFloatBuffer().put(values, from, count));
     }
 
     /** Appends elements to an I32 tensor; otherwise as {@link #append(String, float[])}. */
     public void append(String name, int[] values) {
-        pieces(extent(name, StoredType.I32, values.length), values.length, Integer.BYTES, (piece, from, count) ->
-                piece.asIntBuffer().put(values, from, count));
+        pieces(
+                extent(name, StoredType.I32, values.length),
+                values.length,
+                Integer.BYTES,
+                (piece, from, count) -> piece.asIntBuffer().put(values, from, count));
     }
 
     /** Appends elements to an I64 tensor; otherwise as {@link #append(String, float[])}. */
     public void append(String name, long[] values) {
-        pieces(extent(name, StoredType.I64, values.length), values.length, Long.BYTES, (piece, from, count) ->
-                piece.asLongBuffer().put(values, from, count));
+        pieces(
+                extent(name, StoredType.I64, values.length),
+                values.length,
+                Long.BYTES,
+                (piece, from, count) -> piece.asLongBuffer().put(values, from, count));
     }
 
     /**
@@ -214,8 +222,7 @@ public final class SafetensorsWriter implements AutoCloseable {
         Extent extent = extent(name);
         long bits = Math.multiplyExact(bytes.byteSize(), (long) Byte.SIZE);
         if (bits % extent.declaration.type.bits() != 0) {
-            throw new IllegalArgumentException(
-                    bytes.byteSize() + " bytes are not whole elements of '" + name + "'");
+            throw new IllegalArgumentException(bytes.byteSize() + " bytes are not whole elements of '" + name + "'");
         }
         requireRoom(extent, bytes.byteSize());
         for (long from = 0; from < bytes.byteSize(); from += SEGMENT_PIECE_BYTES) {

@@ -21,6 +21,8 @@ public record StoredTensor(String name, StoredType type, Shape shape, Path file,
     private static final ValueLayout.OfShort SHORT =
             ValueLayout.JAVA_SHORT_UNALIGNED.withOrder(ByteOrder.LITTLE_ENDIAN);
     private static final ValueLayout.OfInt INT = ValueLayout.JAVA_INT_UNALIGNED.withOrder(ByteOrder.LITTLE_ENDIAN);
+    private static final ValueLayout.OfFloat FLOAT =
+            ValueLayout.JAVA_FLOAT_UNALIGNED.withOrder(ByteOrder.LITTLE_ENDIAN);
     private static final ValueLayout.OfLong LONG = ValueLayout.JAVA_LONG_UNALIGNED.withOrder(ByteOrder.LITTLE_ENDIAN);
 
     /** Returns the number of elements. */
@@ -82,12 +84,16 @@ public record StoredTensor(String name, StoredType type, Shape shape, Path file,
     }
 
     /**
-     * Returns a copy of all elements; F64 ones are rounded.
+     * Returns a copy of all elements; F32 ones bit for bit, F64 ones rounded.
      *
      * @throws HengException if they are not floating-point numbers, or more than an array holds
      */
     public float[] floats() {
         float[] copy = new float[arrayLength()];
+        if (type == StoredType.F32) {
+            MemorySegment.copy(data, FLOAT, 0, copy, 0, copy.length);
+            return copy;
+        }
         for (int index = 0; index < copy.length; index++) {
             copy[index] = (float) real(index);
         }

@@ -251,7 +251,7 @@ final class Fields {
     }
 
     private static String abbreviate(String text) {
-        String printable = text.replaceAll("\\p{Cntrl}", "?");
+        String printable = text.replaceAll("\\p{Cc}", "?");
         return printable.length() <= 80 ? printable : printable.substring(0, 80) + "...";
     }
 }

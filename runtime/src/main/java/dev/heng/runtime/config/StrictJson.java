@@ -76,7 +76,8 @@ public final class StrictJson {
     /** Returns the error for JSON that does not parse, with the line and column where it stops. */
     public static HengException malformed(String where, JsonProcessingException cause) {
         String detail = cause.getOriginalMessage() == null ? "unexpected content" : cause.getOriginalMessage();
-        String line = detail.lines().findFirst().orElse("unexpected content");
+        // What a library quotes of a file may be anything, also commands for the terminal.
+        String line = detail.lines().findFirst().orElse("unexpected content").replaceAll("\\p{Cc}", "?");
         if (line.length() > MAXIMUM_DETAIL) {
             line = line.substring(0, MAXIMUM_DETAIL) + "...";
         }

@@ -90,7 +90,8 @@ final class ModelConfigTest {
 
     @Test
     void deepSeekV2ScalesOnlyWhatItDoesNotNormalise() throws IOException {
-        Moe plain = Objects.requireNonNull(read(folder, PublishedConfigs.DEEPSEEK_V2).moe());
+        Moe plain = Objects.requireNonNull(
+                read(folder, PublishedConfigs.DEEPSEEK_V2).moe());
         assertEquals(Moe.Method.GROUP_LIMITED_GREEDY, plain.method());
         assertEquals(8, plain.groups());
         assertEquals(3, plain.keptGroups());
@@ -174,8 +175,8 @@ final class ModelConfigTest {
         assertEquals(0, moe.sharedExperts());
         assertEquals(48, moe.layers().size());
         assertEquals(new Attention.GroupedQuery(32, 4, 128, 128, false, false, true), config.attention());
-        String renamed = changed(
-                PublishedConfigs.QWEN3_30B, qwen -> qwen.set("num_local_experts", qwen.remove("num_experts")));
+        String renamed =
+                changed(PublishedConfigs.QWEN3_30B, qwen -> qwen.set("num_local_experts", qwen.remove("num_experts")));
         assertEquals(config, read(folder, renamed));
     }
 
@@ -192,7 +193,8 @@ final class ModelConfigTest {
     @Test
     void endIdsOfBothFilesAreMerged() throws IOException {
         Files.writeString(folder.resolve("generation_config.json"), "{\"eos_token_id\": [7, 1, 3]}");
-        assertEquals(List.of(1, 3, 7), read(folder, PublishedConfigs.DEEPSEEK_R1).endIds());
+        assertEquals(
+                List.of(1, 3, 7), read(folder, PublishedConfigs.DEEPSEEK_R1).endIds());
     }
 
     @ParameterizedTest
@@ -371,8 +373,7 @@ final class ModelConfigTest {
                 "{\"mlp_only_layers\": [48]}",
                 "{\"num_key_value_heads\": 5}",
                 "{\"head_dim\": 127}")) {
-            String spoiled =
-                    changed(PublishedConfigs.QWEN3_30B, config -> config.setAll((ObjectNode) json(change)));
+            String spoiled = changed(PublishedConfigs.QWEN3_30B, config -> config.setAll((ObjectNode) json(change)));
             assertThrows(HengException.class, () -> read(folder, spoiled), change);
         }
     }
@@ -421,9 +422,9 @@ final class ModelConfigTest {
 
     @Test
     void brokenGenerationConfigNamesItself() throws IOException {
-        Files.write(folder.resolve("generation_config.json"), "{\"eos_token_id\": {}}".getBytes(StandardCharsets.UTF_8));
-        HengException error =
-                assertThrows(HengException.class, () -> read(folder, PublishedConfigs.DEEPSEEK_R1));
+        Files.write(
+                folder.resolve("generation_config.json"), "{\"eos_token_id\": {}}".getBytes(StandardCharsets.UTF_8));
+        HengException error = assertThrows(HengException.class, () -> read(folder, PublishedConfigs.DEEPSEEK_R1));
         assertTrue(String.valueOf(error.getMessage()).contains("generation_config.json"), error.getMessage());
     }
 }

@@ -69,7 +69,8 @@ final class QuantizationConfigTest {
     void powerOfTwoScalesOfDeepSeekV31() throws IOException {
         assertEquals(
                 new QuantizationConfig.Fp8Blocks(128, 128, true),
-                read("{\"quant_method\": \"fp8\", \"fmt\": \"e4m3\", \"weight_block_size\": [128, 128], \"scale_fmt\": \"ue8m0\"}"));
+                read(
+                        "{\"quant_method\": \"fp8\", \"fmt\": \"e4m3\", \"weight_block_size\": [128, 128], \"scale_fmt\": \"ue8m0\"}"));
     }
 
     @ParameterizedTest
@@ -88,7 +89,9 @@ final class QuantizationConfigTest {
                 "actorder|\"group\"|actorder"
             })
     void unknownInt8WeightsAreNamed(String field, String value, String named) {
-        refused(changedWeights(INT8, weights -> weights.set(field, json(value))), "config_groups.group_0.weights." + named);
+        refused(
+                changedWeights(INT8, weights -> weights.set(field, json(value))),
+                "config_groups.group_0.weights." + named);
     }
 
     @ParameterizedTest
@@ -133,14 +136,12 @@ final class QuantizationConfigTest {
 
     @Test
     void targetsByNameGoBeforeTheClass() throws IOException {
-        String mixed = changed(INT8, config -> ((ObjectNode) config.get("config_groups"))
-                .set("group_1", json("""
+        String mixed = changed(INT8, config -> ((ObjectNode) config.get("config_groups")).set("group_1", json("""
                         {"format": "pack-quantized", "targets": ["re:.*experts\\\\.\\\\d+\\\\..*"],
                          "weights": {"num_bits": 4, "type": "int", "strategy": "group", "group_size": 64}}""")));
         QuantizationConfig.CompressedTensors read =
                 assertInstanceOf(QuantizationConfig.CompressedTensors.class, read(mixed));
-        assertEquals(
-                new QuantizationConfig.Int4Groups(64, false), read.scheme("model.layers.1.mlp.experts.7.up_proj"));
+        assertEquals(new QuantizationConfig.Int4Groups(64, false), read.scheme("model.layers.1.mlp.experts.7.up_proj"));
         assertEquals(
                 new QuantizationConfig.Int8Channels(true), read.scheme("model.layers.1.mlp.shared_experts.up_proj"));
     }
@@ -171,15 +172,13 @@ final class QuantizationConfigTest {
         assertTimeoutPreemptively(
                 Duration.ofSeconds(10),
                 () -> assertThrows(
-                        IllegalArgumentException.class,
-                        () -> evil.matches("model.layers.0.mlp.experts.0.gate_proj")));
+                        IllegalArgumentException.class, () -> evil.matches("model.layers.0.mlp.experts.0.gate_proj")));
         assertThrows(IllegalArgumentException.class, () -> ModulePattern.of("re:" + "(".repeat(998)));
         assertThrows(IllegalArgumentException.class, () -> ModulePattern.of("x".repeat(1001)));
     }
 
     private QuantizationConfig read(String quantization) throws IOException {
-        String config =
-                changed(PublishedConfigs.DEEPSEEK_R1, r1 -> r1.set("quantization_config", json(quantization)));
+        String config = changed(PublishedConfigs.DEEPSEEK_R1, r1 -> r1.set("quantization_config", json(quantization)));
         return PublishedConfigs.read(folder, config).quantization();
     }
 
@@ -195,13 +194,13 @@ final class QuantizationConfigTest {
 
     private void refused(String quantization, String named) {
         HengException error = assertThrows(HengException.class, () -> read(quantization));
-        assertTrue(
-                String.valueOf(error.getMessage()).contains("quantization_config." + named), error.getMessage());
+        assertTrue(String.valueOf(error.getMessage()).contains("quantization_config." + named), error.getMessage());
     }
 
     private static String changedGroup(String config, Consumer<ObjectNode> change) {
         return changed(
-                config, node -> change.accept((ObjectNode) node.get("config_groups").get("group_0")));
+                config,
+                node -> change.accept((ObjectNode) node.get("config_groups").get("group_0")));
     }
 
     private static String changedWeights(String config, Consumer<ObjectNode> change) {

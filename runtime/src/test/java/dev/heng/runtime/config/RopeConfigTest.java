@@ -119,14 +119,11 @@ final class RopeConfigTest {
 
     @Test
     void impossibleOnesAreRefused() {
-        assertThrows(
-                IllegalArgumentException.class, () -> new RopeConfig(10000, 63, true, new RopeConfig.Unscaled()));
+        assertThrows(IllegalArgumentException.class, () -> new RopeConfig(10000, 63, true, new RopeConfig.Unscaled()));
         assertThrows(IllegalArgumentException.class, () -> new RopeConfig(1, 64, true, new RopeConfig.Unscaled()));
         assertThrows(
-                IllegalArgumentException.class,
-                () -> new RopeConfig.Yarn(40, 4096, 1, 32, null, null, null, true));
-        assertThrows(
-                IllegalArgumentException.class, () -> new RopeConfig.Yarn(40, 4096, 32, 1, 1.0, null, null, true));
+                IllegalArgumentException.class, () -> new RopeConfig.Yarn(40, 4096, 1, 32, null, null, null, true));
+        assertThrows(IllegalArgumentException.class, () -> new RopeConfig.Yarn(40, 4096, 32, 1, 1.0, null, null, true));
     }
 
     private static double scale(Attention attention, RopeConfig rope) {

@@ -102,7 +102,8 @@ typedef enum heng_cpu_opcode {
     HENG_CPU_ARGMAX = 18,
     HENG_CPU_GATHER = 19,
     HENG_CPU_INVERT = 20,
-    HENG_CPU_QUANTIZE_E4M3 = 21
+    HENG_CPU_QUANTIZE_E4M3 = 21,
+    HENG_CPU_SAMPLE = 22
 } heng_cpu_opcode;
 
 /*
@@ -113,7 +114,7 @@ typedef enum heng_cpu_opcode {
 
 /* y[r][:] = table row tokens[r]; an id outside the table fails the run. */
 typedef struct heng_cpu_embed {
-    const heng_cpu_weight *table; /* F32, BF16 or F16 */
+    const heng_cpu_weight *table;
     const int32_t *tokens;        /* [rows] */
     float *y;                     /* [rows][y_stride] */
     int64_t y_stride;
@@ -420,7 +421,7 @@ typedef struct heng_cpu_combine {
     int64_t round_to;
 } heng_cpu_combine;
 
-/* places[origins[r]] = r for every r with origins[r] in 0 .. rows; the other places are -1. */
+/* places[origins[r]] = r; the other places are -1. Origins are -1 or 0 .. rows - 1, each at most once; anything else fails the run. */
 typedef struct heng_cpu_invert {
     const int32_t *origins;
     int32_t *places;
@@ -446,6 +447,25 @@ typedef struct heng_cpu_argmax {
     int64_t columns;
     int32_t *ids;
 } heng_cpu_argmax;
+
+/*
+ * ids[r] = a sample from the softmax of x[r] / temperature[r] over the top_k[r] largest (0: all), then the least number of those whose
+ * probabilities reach top_p[r], by the Gumbel maximum: with z = (x - max x) / temperature, the candidate i with the largest
+ * z[i] - log(-log u), where u = (w + 1/2) / 2^32 and w is word i % 4 of Philox4x32-10 with counter (i / 4, counter[r], 0, 0) and key
+ * seed[r]. Evaluated in double; ties go to the lower index. Temperature 0, or a largest element that is not finite, is ARGMAX.
+ * A temperature that is not finite and >= 0, a negative top_k or a top_p outside 0..1 fails the run.
+ */
+typedef struct heng_cpu_sample {
+    const float *x;
+    int64_t x_stride;
+    int64_t columns;
+    const float *temperature;
+    const int32_t *top_k;
+    const float *top_p;
+    const int64_t *seed;
+    const int32_t *counter;
+    int32_t *ids;
+} heng_cpu_sample;
 
 /*
  * y[r] = x[rows_of[r] / divisor], rows of `columns` float32. A negative index leaves the row alone if skip_negative; any other index
@@ -486,6 +506,7 @@ typedef struct heng_cpu_instruction {
         heng_cpu_expert_down expert_down;
         heng_cpu_argmax argmax;
         heng_cpu_gather gather;
+        heng_cpu_sample sample;
         heng_cpu_combine combine;
         heng_cpu_invert invert;
         heng_cpu_quantize_e4m3 quantize_e4m3;

@@ -75,7 +75,6 @@ static int64_t row_tasks(const heng_context *context, int64_t columns) {
 static void embed_check(const heng_cpu_instruction *in, heng_needs *needs) {
     const heng_cpu_embed *op = &in->as.embed;
     heng_check_weight(needs, "table", op->table);
-    if (needs->wrong == NULL) heng_check_type(needs, "table", op->table->type);
     heng_check_pointer(needs, "y", op->y);
     heng_check_type(needs, "round_to", op->round_to);
 }
@@ -317,38 +316,50 @@ static void cache_append_check(const heng_cpu_instruction *in, heng_needs *needs
         "the columns do not lie within a row of the cache");
 }
 
+/* A refused append writes nothing: all rows are looked at before the first is written, in a phase of its own if there are many. */
 static int64_t cache_append_tasks(heng_context *context, int phase) {
-    (void)phase;
-    return row_tasks(context, context->instruction->as.cache_append.columns);
+    int64_t writing = row_tasks(context, context->instruction->as.cache_append.columns);
+    context->phase_data[0] = writing;
+    return phase == 1 ? writing : writing > 1 ? 1 : 0;
 }
 
-static void cache_append_task(heng_context *context, int phase, int64_t task) {
-    (void)phase;
-    const heng_cpu_cache_append *op = &context->instruction->as.cache_append;
+static bool cache_append_fits(heng_context *context, const heng_cpu_cache_append *op) {
     const heng_cpu_cache *cache = op->cache;
-    EACH_ROW(op->columns) {
+    for (int64_t r = 0; r < context->rows; r++) {
         int64_t position = op->positions[r];
         if (position < 0) continue;
         int64_t sequence = op->sequences[r];
         if (sequence < 0 || sequence >= cache->sequences) {
             heng_task_fail(context, "sequence %lld is not one of %lld", sequence, cache->sequences);
-            continue;
+            return false;
         }
         if (position / cache->page_size >= cache->table_stride) {
             heng_task_fail(context, "position %lld needs more than %lld pages", position, cache->table_stride);
-            continue;
+            return false;
         }
-        heng_cache_view view = {cache, cache->page_table + sequence * cache->table_stride, op->column_offset};
-        int64_t page = view.table[position / cache->page_size];
+        int64_t page = cache->page_table[sequence * cache->table_stride + position / cache->page_size];
         if (page < 0 || page >= cache->pages) {
             heng_task_fail(context, "page %lld is not one of %lld", page, cache->pages);
-            continue;
+            return false;
         }
-        store_as(cache->type, op->x + r * op->x_stride, op->columns, (void *)(uintptr_t)heng_cache_at(&view, position));
+    }
+    return true;
+}
+
+static void cache_append_task(heng_context *context, int phase, int64_t task) {
+    const heng_cpu_cache_append *op = &context->instruction->as.cache_append;
+    if (phase == 0 || context->phase_data[0] == 1) {
+        if (!cache_append_fits(context, op) || phase == 0) return;
+    }
+    EACH_ROW(op->columns) {
+        int64_t position = op->positions[r];
+        if (position < 0) continue;
+        heng_cache_view view = {op->cache, op->cache->page_table + op->sequences[r] * op->cache->table_stride, op->column_offset};
+        store_as(op->cache->type, op->x + r * op->x_stride, op->columns, (void *)(uintptr_t)heng_cache_at(&view, position));
     }
 }
 
-const heng_operation heng_op_cache_append = {"CACHE_APPEND", 1, cache_append_check, cache_append_tasks, cache_append_task, false};
+const heng_operation heng_op_cache_append = {"CACHE_APPEND", 2, cache_append_check, cache_append_tasks, cache_append_task, false};
 
 /* ---- argmax, gather, combine, quantize_e4m3 ---- */
 

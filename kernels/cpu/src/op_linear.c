@@ -14,7 +14,7 @@
 #define DOT_BLOCK_ROWS 512
 
 /* Bytes of weights that make a task worth claiming. */
-#define DOT_TASK_BYTES 131072
+#define DOT_TASK_BYTES 524288
 
 typedef enum way { WAY_DOT, WAY_GEMM, WAY_INT8 } way;
 
@@ -344,6 +344,10 @@ static int64_t expert_ready_tasks(const expert_multiplication *m) {
 static int64_t expert_tasks(heng_context *context, const expert_multiplication *m) {
     int32_t *active = (int32_t *)context->scratch;
     int64_t count = 0;
+    if (m->offsets[0] != 0) {
+        heng_task_fail(context, "offsets begin at %lld, not at %lld", m->offsets[0], 0);
+        return 0;
+    }
     for (int64_t e = 0; e < m->experts; e++) {
         if (m->offsets[e] < 0 || m->offsets[e + 1] < m->offsets[e] || m->offsets[e + 1] > m->slots) {
             heng_task_fail(context, "offsets of expert %lld do not ascend within %lld rows", e, m->slots);

@@ -168,7 +168,12 @@ static void invert_task(heng_context *context, int phase, int64_t task) {
     for (int64_t s = 0; s < context->rows; s++) op->places[s] = -1;
     for (int64_t r = 0; r < context->rows; r++) {
         int64_t slot = op->origins[r];
-        if (slot >= 0 && slot < context->rows) op->places[slot] = (int32_t)r;
+        if (slot == -1) continue;
+        if (slot < 0 || slot >= context->rows || op->places[slot] >= 0) {
+            heng_task_fail(context, "origin %lld is out of range or stands twice among %lld rows", slot, context->rows);
+            return;
+        }
+        op->places[slot] = (int32_t)r;
     }
 }
 

@@ -33,6 +33,7 @@ const heng_operation *heng_operations[HENG_OPCODES] = {
     [HENG_CPU_GATHER] = &heng_op_gather,
     [HENG_CPU_INVERT] = &heng_op_invert,
     [HENG_CPU_QUANTIZE_E4M3] = &heng_op_quantize_e4m3,
+    [HENG_CPU_SAMPLE] = &heng_op_sample,
 };
 
 typedef struct counter {
@@ -103,7 +104,9 @@ static void walk(void *argument, int32_t thread) {
                 operation->task(&context, phase, task);
             }
             /* Between the phases of one instruction, and after it unless the next does not care. */
-            if (phase + 1 < operation->phases || (instruction->flags & HENG_CPU_OVERLAP) == 0) heng_team_meet(program->team);
+            if (phase + 1 < operation->phases || (instruction->flags & HENG_CPU_OVERLAP) == 0) {
+                if (heng_team_meet(program->team)) return;
+            }
         }
         if (program->seconds != NULL && thread == 0) program->seconds[i] += seconds_now() - start;
     }
@@ -124,7 +127,7 @@ int32_t heng_cpu_run(heng_cpu_program *program, int64_t first, int64_t last, con
         atomic_store_explicit(&program->counters[i].next, 0, memory_order_relaxed);
     atomic_store(&program->failure, 0);
     atomic_store(&program->failure_claimed, 0);
-    heng_team_run(program->team, walk, program);
+    heng_team_run(program->team, walk, program, &program->failure);
     int64_t failure = atomic_load(&program->failure);
     if (failure != 0)
         return heng_fail(HENG_CPU_INVALID, "instruction %lld (%s): %s", (long long)(failure - 1),

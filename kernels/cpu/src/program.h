@@ -46,7 +46,7 @@ typedef struct heng_operation {
 extern const heng_operation heng_op_embed, heng_op_rms_norm, heng_op_linear, heng_op_gated_linear, heng_op_swiglu, heng_op_add,
     heng_op_copy, heng_op_rope_table, heng_op_rope, heng_op_cache_append, heng_op_attention, heng_op_route, heng_op_group,
     heng_op_expert_linear, heng_op_expert_gate_up, heng_op_expert_down, heng_op_combine, heng_op_argmax, heng_op_gather,
-    heng_op_invert, heng_op_quantize_e4m3;
+    heng_op_invert, heng_op_quantize_e4m3, heng_op_sample;
 
 /* Records the first failure of a run; the format takes two long longs. */
 void heng_task_fail(heng_context *context, const char *format, int64_t a, int64_t b);

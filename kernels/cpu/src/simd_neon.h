@@ -92,3 +92,4 @@ INLINE vdot vdot_add(vdot acc, const void *w, const void *x) {
 INLINE int32_t vdot_sum(vdot a) { return vaddvq_s32(a); }
 
 INLINE void prefetch(const void *p) { __builtin_prefetch(p, 0, 3); }
+INLINE void prefetch_far(const void *p) { __builtin_prefetch(p, 0, 2); }

@@ -35,6 +35,8 @@ struct heng_cpu_team {
     _Alignas(64) atomic_bool stop;
     heng_walk walk;
     void *context;
+    const atomic_long *watched;
+    bool agreed; /* the watched flag as the last to arrive saw it */
     int32_t threads;
     int32_t started;
     int32_t pin;
@@ -73,18 +75,21 @@ static void announce(atomic_uint *word, atomic_uint *sleepers) {
     if (atomic_load(sleepers) != 0) futex_wake_all(word);
 }
 
-void heng_team_meet(heng_cpu_team *team) {
-    if (team->threads == 1) return;
+bool heng_team_meet(heng_cpu_team *team) {
+    if (team->threads == 1) return team->watched != NULL && atomic_load(team->watched) != 0;
     unsigned seen = atomic_load_explicit(&team->generation, memory_order_acquire);
     if (atomic_fetch_add(&team->arrived, 1) + 1 == (unsigned)team->threads) {
         atomic_store_explicit(&team->arrived, 0, memory_order_relaxed);
+        team->agreed = team->watched != NULL && atomic_load(team->watched) != 0;
         announce(&team->generation, &team->sleepers);
     } else {
         wait_change(&team->generation, seen, &team->sleepers, SPINS_IN_RUN);
     }
+    return team->agreed;
 }
 
-void heng_team_run(heng_cpu_team *team, heng_walk walk, void *context) {
+void heng_team_run(heng_cpu_team *team, heng_walk walk, void *context, const atomic_long *watched) {
+    team->watched = watched;
     team->walk = walk;
     team->context = context;
     cpu_set_t before;
@@ -210,7 +215,7 @@ int32_t heng_cpu_measure_read(heng_cpu_team *team, const void *data, int64_t byt
     if (bytes < 0 || (bytes > 0 && data == NULL)) return heng_fail(HENG_CPU_INVALID, "nothing to read");
     measurement m = {.team = team, .data = data, .bytes = bytes};
     double start = seconds_now();
-    heng_team_run(team, read_part, &m);
+    heng_team_run(team, read_part, &m, NULL);
     *seconds = seconds_now() - start;
     return HENG_CPU_OK;
 }
@@ -218,7 +223,7 @@ int32_t heng_cpu_measure_read(heng_cpu_team *team, const void *data, int64_t byt
 int32_t heng_cpu_measure_fma(heng_cpu_team *team, int64_t rounds, double *flops) {
     measurement m = {.team = team, .rounds = rounds};
     double start = seconds_now();
-    heng_team_run(team, fma_part, &m);
+    heng_team_run(team, fma_part, &m, NULL);
     *flops = (double)atomic_load(&m.operations) / (seconds_now() - start);
     return HENG_CPU_OK;
 }

@@ -642,6 +642,10 @@ static void test_cache_append_and_errors(heng_cpu_team *team) {
     CHECK(execute(team, &in, 1) == HENG_CPU_INVALID, "a position past the table is accepted");
     positions[0] = 0, table[0] = 4;
     CHECK(execute(team, &in, 1) == HENG_CPU_INVALID && strstr(heng_cpu_last_error(), "page 4") != NULL, "'%s'", heng_cpu_last_error());
+    positions[0] = -1, positions[3] = 4, table[0] = 3;
+    memset(data, 0, sizeof data);
+    CHECK(execute(team, &in, 1) == HENG_CPU_INVALID, "a position past the table is accepted");
+    for (int i = 0; i < 40; i++) CHECK(data[i] == 0, "a refused append wrote element %d", i);
     heng_cpu_instruction bad = instruction(HENG_CPU_LINEAR, 1);
     CHECK(execute(team, &bad, 1) == HENG_CPU_INVALID && strstr(heng_cpu_last_error(), "LINEAR") != NULL, "'%s'", heng_cpu_last_error());
     bad.opcode = 31;
@@ -653,6 +657,40 @@ static void test_cache_append_and_errors(heng_cpu_team *team) {
     in.as.embed = (heng_cpu_embed){.table = &w, .tokens = tokens, .y = y, .y_stride = 4};
     CHECK(execute(team, &in, 1) == HENG_CPU_INVALID && strstr(heng_cpu_last_error(), "token id 4") != NULL, "'%s'", heng_cpu_last_error());
     free_weight(&w);
+}
+
+static void test_sample(heng_cpu_team *team) {
+    /* Known answer of Philox4x32-10 with counter and key 0: 6627e8d5 e169c58d bc57ac4c 9b00dbd8 (Random123's kat_vectors). */
+    float x[4] = {0, 0, 0, 0}, temperature = 1, top_p = 1;
+    int32_t top_k = 0, counter = 0, id = -1;
+    int64_t seed = 0;
+    heng_cpu_instruction in = instruction(HENG_CPU_SAMPLE, 1);
+    in.as.sample = (heng_cpu_sample){.x = x, .x_stride = 4, .columns = 4, .temperature = &temperature, .top_k = &top_k, .top_p = &top_p, .seed = &seed,
+        .counter = &counter, .ids = &id};
+    CHECK(execute(team, &in, 1) == HENG_CPU_OK && id == 1, "equal logits give the largest word's index 1, not %d", id);
+    /* Frequencies of 20,000 draws against the softmax: within 5 standard deviations. */
+    const double p[4] = {0.1, 0.2, 0.3, 0.4};
+    int counts[4] = {0};
+    for (int i = 0; i < 4; i++) x[i] = (float)log(p[i]);
+    for (counter = 0; counter < 10000; counter++) {
+        execute(team, &in, 1);
+        counts[id]++;
+    }
+    for (int i = 0; i < 4; i++) CHECK(fabs(counts[i] - 10000 * p[i]) <= 5 * sqrt(10000 * p[i] * (1 - p[i])), "candidate %d came %d times", i, counts[i]);
+    top_k = 2;
+    for (counter = 0; counter < 100; counter++) {
+        execute(team, &in, 1);
+        CHECK(id >= 2, "top-k 2 gave %d", id);
+    }
+    top_k = 0, top_p = 0.39f;
+    for (counter = 0; counter < 100; counter++) {
+        execute(team, &in, 1);
+        CHECK(id == 3, "top-p 0.39 gave %d", id);
+    }
+    temperature = 0;
+    CHECK(execute(team, &in, 1) == HENG_CPU_OK && id == 3, "temperature 0 gave %d", id);
+    temperature = NAN;
+    CHECK(execute(team, &in, 1) == HENG_CPU_INVALID, "a temperature of NaN is accepted");
 }
 
 /* The same work twice as large a team: the same bits. */
@@ -727,6 +765,7 @@ int main(int argc, char **argv) {
             test_route(team);
             test_argmax_and_gather(team);
             test_cache_append_and_errors(team);
+            test_sample(team);
             heng_cpu_team_free(team);
         }
         test_same_bits(level);

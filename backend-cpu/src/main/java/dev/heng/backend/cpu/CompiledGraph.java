@@ -21,9 +21,14 @@ import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.TreeMap;
+import java.util.function.IntFunction;
+import java.util.regex.Matcher;
+import java.util.regex.Pattern;
 
 /** A graph as one native program: its instructions, weights and scratch memory. A run is one native call. */
 final class CompiledGraph implements Program {
+
+    private static final Pattern INSTRUCTION = Pattern.compile("instruction (\\d+) \\((\\w+)\\): (.*)");
 
     private final CpuLibrary library;
     private final CpuLayout layout;
@@ -35,6 +40,7 @@ final class CompiledGraph implements Program {
     private final CpuProgram program;
     private final List<Step> steps;
     private final List<Lowering.Cache> caches;
+    private final IntFunction<String> origin;
     private final Map<String, List<Instructions.Patch>> patches = new HashMap<>();
     private final Map<String, Value> bound;
     private final Map<String, Long> lastAddresses = new HashMap<>();
@@ -66,6 +72,7 @@ final class CompiledGraph implements Program {
         Lowering lowering = new Lowering(graph, weights, layout, symbols, maxima, arena, device);
         this.steps = List.copyOf(lowering.steps());
         this.caches = List.copyOf(lowering.caches());
+        this.origin = lowering::origin;
         this.scratch = library.allocate(lowering.scratchBytes());
         MemorySegment instructions = lowering.instructions().encode(arena, scratch.address(), patches);
         // Pointers that a run sets must not be null when instructions are checked; they are set again before each run.
@@ -93,6 +100,7 @@ final class CompiledGraph implements Program {
             Graph graph,
             WeightSource source,
             CompileOptions options,
+            boolean mapped,
             Runnable onClose) {
         Map<String, Integer> symbols = new LinkedHashMap<>();
         for (Value value : graph.values()) {
@@ -106,7 +114,7 @@ final class CompiledGraph implements Program {
                 }
             }
         }
-        WeightStore weights = new WeightStore(library, graph, source);
+        WeightStore weights = new WeightStore(library, graph, source, mapped);
         try {
             return new CompiledGraph(library, team, device, graph, weights, symbols, options, onClose);
         } catch (RuntimeException e) {
@@ -142,8 +150,19 @@ final class CompiledGraph implements Program {
         try {
             program.run(sizes);
         } catch (CpuKernelException e) {
-            throw CpuBackend.translated(e, device);
+            throw CpuBackend.translated(named(e), device);
         }
+    }
+
+    /** Names the node behind the instruction that the library names by its number. */
+    private CpuKernelException named(CpuKernelException e) {
+        Matcher matcher = INSTRUCTION.matcher(String.valueOf(e.getMessage()));
+        if (!matcher.matches()) {
+            return e;
+        }
+        String node = origin.apply(Integer.parseInt(matcher.group(1)));
+        return e.withMessage(
+                "graph '" + graph.name() + "', node " + node + " (" + matcher.group(2) + "): " + matcher.group(3));
     }
 
     @Override

@@ -5,6 +5,7 @@ import dev.heng.kernels.cpu.CpuLibrary;
 import dev.heng.kernels.cpu.CpuTeam;
 import dev.heng.spi.Backend;
 import dev.heng.spi.BackendException;
+import dev.heng.spi.BackendOptions;
 import dev.heng.spi.Buffer;
 import dev.heng.spi.BufferRequest;
 import dev.heng.spi.CompileOptions;
@@ -29,6 +30,12 @@ import java.util.TreeMap;
 
 /** The host's processor, opened: a team of native threads and the memory that programs and buffers hold. */
 final class CpuBackend implements Backend {
+
+    /**
+     * Option of {@link #compile}: "copy" (the default) keeps weights on huge pages of their own, "map" reads them where the caller has them,
+     * which saves their size in memory and costs some speed.
+     */
+    static final String WEIGHTS = "weights";
 
     private final CpuLibrary library;
     private final CpuTeam team;
@@ -108,7 +115,8 @@ final class CpuBackend implements Backend {
     @Override
     public Program compile(Graph graph, WeightSource weights, CompileOptions options) {
         requireOpen();
-        options.options().requireKnown("cpu", Set.of());
+        options.options().requireKnown("cpu", Set.of(WEIGHTS));
+        boolean mapped = isMapped(options.options());
         for (Node node : graph.nodes()) {
             if (supports(node, options) instanceof Support.Declined declined) {
                 throw BackendException.of(
@@ -121,7 +129,7 @@ final class CpuBackend implements Backend {
         String name = "program '" + graph.name() + "' #" + ++serial;
         try {
             CompiledGraph program = CompiledGraph.compile(
-                    library, team, device.address(), graph, weights, options, () -> open.remove(name));
+                    library, team, device.address(), graph, weights, options, mapped, () -> open.remove(name));
             open.add(name);
             return program;
         } catch (CpuKernelException e) {
@@ -140,6 +148,19 @@ final class CpuBackend implements Backend {
         }
         closed = true;
         team.close();
+    }
+
+    private static boolean isMapped(BackendOptions options) {
+        String text = options.settings().getOrDefault(WEIGHTS, "copy");
+        return switch (text) {
+            case "copy" -> false;
+            case "map" -> true;
+            default ->
+                throw BackendException.of(
+                        BackendException.Code.INVALID_OPTION,
+                        "backend 'cpu': option '" + WEIGHTS + "' is '" + text + "'",
+                        "give copy or map");
+        };
     }
 
     private void requireOpen() {

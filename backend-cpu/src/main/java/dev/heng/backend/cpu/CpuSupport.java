@@ -6,7 +6,7 @@ import dev.heng.spi.graph.Op;
 import dev.heng.spi.graph.Value;
 import dev.heng.spi.tensor.DType;
 
-/** Which nodes the native kernels execute: all but those in double, collectives, sampling, and products with weights that are not weights. */
+/** Which nodes the native kernels execute: all but those in double, collectives, and products with weights that are not weights. */
 final class CpuSupport {
 
     private CpuSupport() {}
@@ -43,11 +43,8 @@ final class CpuSupport {
                     Op.Dispatch _,
                     Op.Swiglu _,
                     Op.Combine _,
-                    Op.Argmax _ -> Support.SUPPORTED;
-            case Op.Sample _ ->
-                Support.declined(
-                        Support.Code.OPERATOR,
-                        "sampling on the device is not implemented; sample from the logits on the host");
+                    Op.Argmax _,
+                    Op.Sample _ -> Support.SUPPORTED;
             case Op.AllReduce _, Op.AllToAll _, Op.AllToAllReturn _ ->
                 Support.declined(Support.Code.OPERATOR, "there is one host processor; collectives are not implemented");
         };

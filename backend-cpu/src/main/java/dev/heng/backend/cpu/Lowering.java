@@ -18,6 +18,7 @@ import java.util.HashMap;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.stream.Collectors;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -61,6 +62,7 @@ final class Lowering {
     private final Map<Value, Place> places = new HashMap<>();
     private final Map<Value, Integer> lastUse = new HashMap<>();
     private final List<Long> temporaries = new ArrayList<>();
+    private final Map<Integer, Unit> origins = new HashMap<>();
 
     Lowering(
             Graph graph,
@@ -92,6 +94,14 @@ final class Lowering {
         return caches;
     }
 
+    /** Returns the names of the nodes that an instruction came from, for messages. */
+    String origin(int instruction) {
+        Unit unit = origins.get(instruction);
+        return unit == null
+                ? "inputs and outputs"
+                : unit.nodes().stream().map(node -> "'" + node.name() + "'").collect(Collectors.joining(", "));
+    }
+
     long scratchBytes() {
         return scratch.sizeBytes();
     }
@@ -113,7 +123,11 @@ final class Lowering {
         graph.inputs().forEach(this::bindInput);
         for (int index = 0; index < units.size(); index++) {
             Unit unit = units.get(index);
+            int first = instructions.count();
             String kernel = emit(unit);
+            for (int instruction = first; instruction < instructions.count(); instruction++) {
+                origins.put(instruction, unit);
+            }
             steps.add(new Program.Step(kernel, unit.nodes(), device));
             temporaries.forEach(scratch::give);
             temporaries.clear();
@@ -417,7 +431,18 @@ final class Lowering {
                 instructions.set("columns", width(node.operand(0)));
                 writeDense("ids", node.result());
             }
-            case Op.Sample _, Op.AllReduce _, Op.AllToAll _, Op.AllToAllReturn _ ->
+            case Op.Sample _ -> {
+                instructions.next("SAMPLE", rows(node.operand(0)));
+                read("x", node.operand(0));
+                instructions.set("columns", width(node.operand(0)));
+                readDense("temperature", node.operand(1));
+                readDense("top_k", node.operand(2));
+                readDense("top_p", node.operand(3));
+                readDense("seed", node.operand(4));
+                readDense("counter", node.operand(5));
+                writeDense("ids", node.result());
+            }
+            case Op.AllReduce _, Op.AllToAll _, Op.AllToAllReturn _ ->
                 throw new IllegalStateException(node.op().name() + " was declined and is lowered all the same");
         }
         return "heng_cpu " + instructions.opcode(instructions.count() - 1);

@@ -2,6 +2,7 @@ package dev.heng.backend.cpu;
 
 import dev.heng.kernels.cpu.CpuLayout;
 import dev.heng.kernels.cpu.CpuLibrary;
+import dev.heng.spi.BackendException;
 import dev.heng.spi.WeightSource;
 import dev.heng.spi.graph.Graph;
 import dev.heng.spi.graph.Value;
@@ -16,7 +17,8 @@ import java.util.Map;
 import org.jspecify.annotations.Nullable;
 
 /**
- * A program's weights: one block of memory on huge pages that holds every byte as stored, and a native descriptor for each matrix.
+ * A program's weights: one block of memory on huge pages that holds every byte as stored, or the caller's own memory, and a native
+ * descriptor for each matrix.
  *
  * <p>Nothing is repacked: the kernels read the checkpoint's layouts at the speed of memory, so the block is as large as the weights are.
  */
@@ -30,18 +32,21 @@ final class WeightStore implements AutoCloseable {
     private final MemorySegment block;
     private final Map<Value, MemorySegment> descriptors = new HashMap<>();
     private final Map<Value, Long> data = new HashMap<>();
+    private final boolean mapped;
     private long used;
 
-    WeightStore(CpuLibrary library, Graph graph, WeightSource source) {
+    WeightStore(CpuLibrary library, Graph graph, WeightSource source, boolean mapped) {
         this.library = library;
+        this.mapped = mapped;
         this.layout = library.layout();
         Map<Value, WeightSource.WeightData> stored = new LinkedHashMap<>();
         long bytes = ALIGNMENT;
         for (Value weight : graph.weights()) {
             WeightSource.WeightData found = source.data(weight);
+            checkSizes(weight, found);
             stored.put(weight, found);
             for (WeightSource.Part part : found.parts()) {
-                bytes += padded(part.elements()) + padded(part.scales()) + padded(part.zeroPoints());
+                bytes += copied(part.elements()) + copied(part.scales()) + copied(part.zeroPoints());
             }
         }
         this.block = library.allocate(bytes);
@@ -153,10 +158,82 @@ final class WeightStore implements AutoCloseable {
         if (source == null) {
             return 0;
         }
+        if (copied(source) == 0) {
+            return source.address();
+        }
         MemorySegment target = block.asSlice(used, source.byteSize());
         MemorySegment.copy(source, 0, target, 0, source.byteSize());
         used += padded(source);
         return target.address();
+    }
+
+    /** Returns the bytes of the block that a segment takes: none if it is read where it lies, which memory of the Java heap cannot be. */
+    private long copied(@Nullable MemorySegment segment) {
+        return segment == null || (mapped && segment.isNative()) ? 0 : padded(segment);
+    }
+
+    private static void checkSizes(Value weight, WeightSource.WeightData stored) {
+        int rank = weight.type().shape().rank();
+        long parts = rank == 3 ? weight.type().shape().dim(0).size() : 1;
+        if (stored.parts().size() != parts) {
+            throw wrong(weight, "has " + stored.parts().size() + " parts, not " + parts);
+        }
+        long columns = weight.type().shape().dim(-1).size();
+        long rows = rank >= 2 ? weight.type().shape().dim(-2).size() : 1;
+        for (WeightSource.Part part : stored.parts()) {
+            checkSize(weight, "elements", part.elements(), rows * rowBytes(weight, columns));
+            switch (weight.type().quantization()) {
+                case Quantization.None _ -> {
+                    checkSize(weight, "scales", part.scales(), -1);
+                    checkSize(weight, "zero points", part.zeroPoints(), -1);
+                }
+                case Quantization.Fp8Blocks blocks -> {
+                    long scales = Math.ceilDiv(rows, (long) blocks.blockRows())
+                            * Math.ceilDiv(columns, (long) blocks.blockColumns());
+                    checkSize(
+                            weight, "scales", part.scales(), blocks.scaleType().bytes(scales));
+                    checkSize(weight, "zero points", part.zeroPoints(), -1);
+                }
+                case Quantization.Int8Channels channels -> {
+                    checkSize(
+                            weight,
+                            "scales",
+                            part.scales(),
+                            channels.scaleType().bytes(rows));
+                    checkSize(weight, "zero points", part.zeroPoints(), -1);
+                }
+                case Quantization.Int4Groups groups -> {
+                    long columnGroups = Math.ceilDiv(columns, (long) groups.groupSize());
+                    checkSize(
+                            weight, "scales", part.scales(), groups.scaleType().bytes(rows * columnGroups));
+                    checkSize(
+                            weight,
+                            "zero points",
+                            part.zeroPoints(),
+                            groups.zeroPoints() ? Math.ceilDiv(rows, 8L) * columnGroups * 4 : -1);
+                }
+            }
+        }
+    }
+
+    /** Checks that a segment has {@code bytes} bytes, or is not there if {@code bytes} is negative. */
+    private static void checkSize(Value weight, String what, @Nullable MemorySegment segment, long bytes) {
+        if (segment == null && bytes >= 0) {
+            throw wrong(weight, "has no " + what);
+        }
+        if (segment != null && bytes < 0) {
+            throw wrong(weight, "has " + what + ", which its format does not know");
+        }
+        if (segment != null && segment.byteSize() != bytes) {
+            throw wrong(weight, "has " + segment.byteSize() + " bytes of " + what + ", not " + bytes);
+        }
+    }
+
+    private static BackendException wrong(Value weight, String text) {
+        return BackendException.of(
+                BackendException.Code.INVALID_DATA,
+                "weight '" + weight.name() + "' (" + weight.type() + ") " + text,
+                "use a checkpoint whose tensors have the shapes that its config says");
     }
 
     private static long padded(@Nullable MemorySegment segment) {

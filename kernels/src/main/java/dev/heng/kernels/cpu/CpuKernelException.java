@@ -26,6 +26,13 @@ public final class CpuKernelException extends RuntimeException {
         this.function = function;
     }
 
+    /** Returns the same failure, told by a caller who knows more about it. */
+    public CpuKernelException withMessage(String message) {
+        CpuKernelException told = new CpuKernelException(kind, function, message);
+        told.setStackTrace(getStackTrace());
+        return told;
+    }
+
     /** Returns the kind of failure. */
     public Kind kind() {
         return kind;

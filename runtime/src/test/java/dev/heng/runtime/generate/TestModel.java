@@ -30,13 +30,18 @@ public final class TestModel implements AutoCloseable {
 
     /** Opens the oracle. */
     public static Backend reference() {
+        return reference(BackendOptions.none());
+    }
+
+    /** Opens the oracle with settings of its own. */
+    public static Backend reference(BackendOptions options) {
         BackendProvider provider = ServiceLoader.load(BackendProvider.class).stream()
                 .map(ServiceLoader.Provider::get)
                 .filter(candidate -> candidate.id().equals("reference"))
                 .findFirst()
                 .orElseThrow();
         return switch (provider.probe()) {
-            case Availability.Available(var devices) -> provider.open(devices.getFirst(), BackendOptions.none());
+            case Availability.Available(var devices) -> provider.open(devices.getFirst(), options);
             case Availability.Unavailable no -> throw new IllegalStateException(no.toString());
         };
     }
@@ -70,7 +75,8 @@ public final class TestModel implements AutoCloseable {
                 : ActivationRounding.AS_CONFIGURED;
     }
 
-    CompiledModel compiled() {
+    /** Returns the compiled model. */
+    public CompiledModel compiled() {
         return compiled;
     }
 

@@ -461,15 +461,16 @@ final class ModelConfigReader {
     }
 
     private static RopeConfig.Yarn yarn(Fields config, Fields fields) {
-        if (config.has("original_max_position_embeddings")) {
-            throw config.fault(
-                    "original_max_position_embeddings",
-                    "stands outside the rotary fields",
-                    "move it to where beta_fast stands");
+        double factor = fields.requireDouble("factor", 1, 1e6);
+        String original = "original_max_position_embeddings";
+        Integer inner = fields.intOrNull(original, 1, Integer.MAX_VALUE);
+        Integer positions = agreed(fields, original, inner, original, config.intOrNull(original, 1, Integer.MAX_VALUE));
+        if (positions == null) {
+            throw fields.missing(original);
         }
         return new RopeConfig.Yarn(
-                fields.requireDouble("factor", 1, 1e6),
-                fields.requireInt("original_max_position_embeddings", 1, Integer.MAX_VALUE),
+                factor,
+                positions,
                 fields.doubleOr("beta_fast", 32, 1e-6, 1e6),
                 fields.doubleOr("beta_slow", 1, 1e-6, 1e6),
                 mscale(fields, "mscale"),

@@ -10,7 +10,7 @@ import org.jspecify.annotations.Nullable;
  * The product of rows with the transpose of a weight, of which {@link Linear} has one and {@link Experts} one for each expert:
  * {@code y[t][n] = sum over k, ascending, of x[t][k] * W[n][k]}, every product and partial sum in double (LINEAR-002).
  *
- * <p>Each weight row is dequantised once and meets all rows of x. With many rows the inner loop runs over rows of x, with few over k; both add the products of one
+ * <p>A weight row is dequantised once for every panel of rows of x that it meets, never the whole weight. With many rows the inner loop runs over rows of x, with few over k; both add the products of one
  * element in ascending k, one by one, so that a row gives the same bits alone as in any batch (RUN-013).
  */
 final class MatrixProduct {
@@ -20,6 +20,9 @@ final class MatrixProduct {
 
     /** Weight rows that are multiplied side by side where rows of x are few, so that the processor's adders stay busy. */
     private static final int ABREAST = 4;
+
+    /** Rows of x that meet a weight row while they are in the processor's cache. */
+    private static final int PANEL_ROWS = 64;
 
     /** Bound on the doubles that hold rows of x: 32 MiB. */
     private static final int PANEL_ELEMENTS = 4 << 20;
@@ -69,7 +72,7 @@ final class MatrixProduct {
         int rowsInBatch = 0;
         for (Group group : groups) {
             for (int done = 0; done < group.rows(); ) {
-                int rows = Math.min(group.rows() - done, most - rowsInBatch);
+                int rows = Math.min(Math.min(group.rows() - done, PANEL_ROWS), most - rowsInBatch);
                 batch.add(new Group(group.expert(), group.firstRow() + done, rows));
                 done += rows;
                 rowsInBatch += rows;

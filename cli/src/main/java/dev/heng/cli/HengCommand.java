@@ -14,6 +14,10 @@ import picocli.CommandLine.Spec;
         synopsisSubcommandLabel = "COMMAND",
         versionProvider = Version.class,
         subcommands = {
+            GenerateCommand.class,
+            ChatCommand.class,
+            LogitsCommand.class,
+            GraphCommand.class,
             BackendsCommand.class,
             DoctorCommand.class,
             CompletionCommand.class,

@@ -14,6 +14,7 @@ import java.util.Optional;
 import java.util.Set;
 import java.util.TreeMap;
 import java.util.TreeSet;
+import java.util.function.Function;
 import java.util.stream.Collectors;
 
 /**
@@ -141,30 +142,48 @@ public final class BackendRegistry {
      */
     public BackendChoice choose(BackendWish wish) {
         return switch (wish) {
-            case BackendWish.Auto _ -> chooseBest();
+            case BackendWish.Auto _ -> chooseBest(_ -> Optional.empty());
             case BackendWish.Named named -> chooseNamed(named);
         };
     }
 
-    private BackendChoice chooseBest() {
+    /**
+     * Chooses the first device, by priority, that is available and to which there is no objection.
+     *
+     * @param objection is asked for each available device in turn: why it will not do, in one line, or nothing
+     * @throws HengException if nothing fits; the message tells of every backend and its remedy
+     */
+    public BackendChoice chooseBest(Function<BackendChoice, Optional<String>> objection) {
         List<String> passedOver = new ArrayList<>();
+        List<String> objections = new ArrayList<>();
         for (Candidate candidate : candidates) {
             switch (verdict(candidate)) {
                 case Verdict.Usable usable -> {
-                    candidates.stream()
-                            .skip(candidates.indexOf(candidate) + 1L)
-                            .forEach(lower -> passedOver.add(lower.id() + " (lower priority)"));
-                    for (Verdict.Rejected entry : rejected) {
-                        passedOver.add(entry.label() + " (rejected: " + entry.reason() + ")");
-                    }
                     DeviceInfo device = usable.devices().getFirst();
-                    return new BackendChoice(candidate, device, report(device, passedOver));
+                    Optional<String> refused =
+                            objection.apply(new BackendChoice(candidate, device, report(device, List.of())));
+                    if (refused.isEmpty()) {
+                        addRest(candidate, passedOver);
+                        return new BackendChoice(candidate, device, report(device, passedOver));
+                    }
+                    passedOver.add(candidate.id() + " (" + refused.get() + ")");
+                    objections.add("\n    " + candidate.id() + ": will not do: " + refused.get());
                 }
                 case Verdict.Unusable unusable -> passedOver.add(candidate.id() + " (" + text(unusable.why()) + ")");
                 case Verdict.Rejected entry -> passedOver.add(candidate.id() + " (rejected: " + entry.reason() + ")");
             }
         }
-        throw new HengException("no backend can be used" + everything(), "see 'heng doctor'");
+        throw new HengException(
+                "no backend can be used" + String.join("", objections) + everything(), "see 'heng doctor'");
+    }
+
+    private void addRest(Candidate chosen, List<String> passedOver) {
+        for (Candidate lower : candidates.subList(candidates.indexOf(chosen) + 1, candidates.size())) {
+            passedOver.add(lower.id() + " (lower priority)");
+        }
+        for (Verdict.Rejected entry : rejected) {
+            passedOver.add(entry.label() + " (rejected: " + entry.reason() + ")");
+        }
     }
 
     private static String report(DeviceInfo device, List<String> passedOver) {

@@ -17,7 +17,8 @@ import picocli.CommandLine.Option;
 /** Talks with a model. */
 @Command(
         name = "chat",
-        description = "Talk with a model, one line for each message; with standard input from a pipe, one answer for each line.",
+        description =
+                "Talk with a model, one line for each message; with standard input from a pipe, one answer for each line.",
         footer = {"", ChatCommand.HELP})
 final class ChatCommand implements Runnable {
 
@@ -40,7 +41,8 @@ final class ChatCommand implements Runnable {
     TextOptions text = new TextOptions();
 
     @Option(names = "--system", paramLabel = "TEXT", description = "What the model is told before the conversation.")
-    @Nullable String system;
+    @Nullable
+    String system;
 
     ChatCommand(Streams streams) {
         this.streams = streams;
@@ -57,6 +59,7 @@ final class ChatCommand implements Runnable {
         try (Engine engine = open(registry, folder)) {
             Statistics statistics = new Statistics(streams, text.quiet);
             statistics.loaded(engine.report());
+            statistics.tellChoice();
             if (interactive) {
                 streams.err().println(HELP);
             }

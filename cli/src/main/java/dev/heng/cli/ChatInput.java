@@ -6,7 +6,8 @@ import org.jspecify.annotations.Nullable;
 interface ChatInput extends AutoCloseable {
 
     /** Returns the next line without its end, or null at the end of the input. */
-    @Nullable String next();
+    @Nullable
+    String next();
 
     /** Returns whether a person types. */
     boolean isInteractive();

@@ -36,23 +36,26 @@ final class DeviceOptions {
             names = {"-b", "--backend"},
             paramLabel = "ID[:N]",
             defaultValue = "auto",
-            description = "The backend and the number of its device, or auto for the best one available (see 'heng backends')."
-                    + " Default: ${DEFAULT-VALUE}.")
+            description =
+                    "The backend and the number of its device, or auto for the best one available (see 'heng backends')."
+                            + " Default: ${DEFAULT-VALUE}.")
     String backend = "auto";
 
     @Option(
             names = "--fallback",
             paramLabel = "error|cpu",
             defaultValue = "error",
-            description = "What happens to nodes that the backend declines: ${COMPLETION-CANDIDATES}. Default: ${DEFAULT-VALUE}.")
+            description =
+                    "What happens to nodes that the backend declines: ${COMPLETION-CANDIDATES}. Default: ${DEFAULT-VALUE}.")
     EngineOptions.Declined fallback = EngineOptions.Declined.ERROR;
 
     @Option(
             names = "--activations",
             paramLabel = "TYPE",
             defaultValue = "f32",
-            description = "The type of activations and caches: ${COMPLETION-CANDIDATES}; F64 is known to 'reference' alone."
-                    + " Default: ${DEFAULT-VALUE}.")
+            description =
+                    "The type of activations and caches: ${COMPLETION-CANDIDATES}; F64 is known to 'reference' alone."
+                            + " Default: ${DEFAULT-VALUE}.")
     Activations activations = Activations.F32;
 
     @Option(

@@ -15,7 +15,8 @@ import picocli.CommandLine.Parameters;
 /** Continues one prompt. */
 @Command(
         name = "generate",
-        description = "Answer a prompt. The text alone goes to standard output, as it is made; statistics to standard error.",
+        description =
+                "Answer a prompt. The text alone goes to standard output, as it is made; statistics to standard error.",
         footer = {
             "",
             "Examples:",
@@ -66,7 +67,8 @@ final class GenerateCommand implements Runnable {
             if (plan) {
                 engine.plan().forEach(step -> streams.err().println(step));
             }
-            Generation generation = engine.generate(request, piece -> statistics.piece(() -> streams.write(piece)), () -> false);
+            Generation generation =
+                    engine.generate(request, piece -> statistics.piece(() -> streams.write(piece)), () -> false);
             if (streams.outputIsTerminal()) {
                 streams.write("\n");
             }

@@ -11,6 +11,7 @@ final class Statistics {
 
     private final Streams streams;
     private final boolean quiet;
+    private String report = "";
     private @Nullable Duration firstText;
 
     Statistics(Streams streams, boolean quiet) {
@@ -18,15 +19,22 @@ final class Statistics {
         this.quiet = quiet;
     }
 
-    /** Tells what was chosen. */
-    void loaded(String report) {
-        if (!quiet) {
+    /** Remembers what was chosen; it is told before the first text, and not before an error. */
+    void loaded(String choice) {
+        report = choice;
+    }
+
+    /** Tells what was chosen, once. */
+    void tellChoice() {
+        if (!quiet && !report.isEmpty()) {
             streams.err().println(report);
         }
+        report = "";
     }
 
     /** Writes a piece of the text and remembers when the first one was out. */
     void piece(Runnable write) {
+        tellChoice();
         write.run();
         if (firstText == null) {
             firstText = sinceStart();
@@ -35,15 +43,15 @@ final class Statistics {
 
     /** Tells how it went. */
     void finished(Generation generation) {
-        if (!quiet) {
-            Duration first = firstText;
-            streams.err()
-                    .println(generation.statistics()
-                            + (first == null
-                                    ? ""
-                                    : String.format(
-                                            Locale.ROOT, "; start to first text %.2f s", first.toMillis() / 1000.0)));
+        tellChoice();
+        if (quiet) {
+            return;
         }
+        Duration first = firstText;
+        String start = first == null
+                ? ""
+                : String.format(Locale.ROOT, "; start to first text %.2f s", first.toMillis() / 1000.0);
+        streams.err().println(generation.statistics() + start);
     }
 
     private static Duration sinceStart() {

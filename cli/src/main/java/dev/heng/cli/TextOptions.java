@@ -16,14 +16,16 @@ final class TextOptions {
             names = {"-t", "--temperature"},
             paramLabel = "T",
             defaultValue = "0",
-            description = "What logits are divided by before a token is drawn; 0 takes the likeliest. Default: ${DEFAULT-VALUE}.")
+            description =
+                    "What logits are divided by before a token is drawn; 0 takes the likeliest. Default: ${DEFAULT-VALUE}.")
     float temperature = 0;
 
     @Option(
             names = "--top-p",
             paramLabel = "P",
             defaultValue = "1",
-            description = "Draw among the likeliest tokens that have this probability together, 0 < P <= 1. Default: ${DEFAULT-VALUE}.")
+            description =
+                    "Draw among the likeliest tokens that have this probability together, 0 < P <= 1. Default: ${DEFAULT-VALUE}.")
     float topP = 1;
 
     @Option(
@@ -44,7 +46,8 @@ final class TextOptions {
             names = {"-n", "--max-tokens"},
             paramLabel = "N",
             description = "The most tokens to generate. Default: until the text ends or the context is full.")
-    @Nullable Integer maxTokens;
+    @Nullable
+    Integer maxTokens;
 
     @Option(names = "--stop", paramLabel = "STR", description = "End before this string. May be repeated.")
     List<String> stop = new ArrayList<>();
@@ -52,8 +55,10 @@ final class TextOptions {
     @Option(
             names = {"-c", "--context"},
             paramLabel = "N",
-            description = "The longest text, prompt and answer together, in tokens. Default: the model's limit, at most 4096.")
-    @Nullable Integer context;
+            description =
+                    "The longest text, prompt and answer together, in tokens. Default: the model's limit, at most 4096.")
+    @Nullable
+    Integer context;
 
     @Option(
             names = {"-q", "--quiet"},

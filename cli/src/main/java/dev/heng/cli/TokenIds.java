@@ -41,11 +41,15 @@ final class TokenIds {
             }
             array = MAPPER.readTree(Files.readAllBytes(file));
         } catch (JacksonException e) {
-            throw new HengException(file + " is not JSON: " + e.getOriginalMessage() + " at line "
-                    + e.getLocation().getLineNr() + ", column " + e.getLocation().getColumnNr(), REMEDY, e);
+            throw new HengException(
+                    file + " is not JSON: " + e.getOriginalMessage() + " at line "
+                            + e.getLocation().getLineNr() + ", column "
+                            + e.getLocation().getColumnNr(),
+                    REMEDY,
+                    e);
         } catch (IOException e) {
             throw new HengException(
-                    file + " cannot be read (" + e.getClass().getSimpleName() + ")", "check that it exists and may be read", e);
+                    file + (Files.exists(file) ? " cannot be read: " + e.getMessage() : " does not exist"), REMEDY, e);
         }
         if (!array.isArray() || array.isEmpty()) {
             throw new HengException(file + " is " + (array.isArray() ? "an empty array" : "not a JSON array"), REMEDY);

@@ -13,10 +13,8 @@ import java.util.Arrays;
 /** The embedded model and its goldens, computed by transformers. */
 final class Poet {
 
-    private static final ValueLayout.OfInt INT =
-            ValueLayout.JAVA_INT_UNALIGNED.withOrder(ByteOrder.LITTLE_ENDIAN);
-    private static final ValueLayout.OfLong LONG =
-            ValueLayout.JAVA_LONG_UNALIGNED.withOrder(ByteOrder.LITTLE_ENDIAN);
+    private static final ValueLayout.OfInt INT = ValueLayout.JAVA_INT_UNALIGNED.withOrder(ByteOrder.LITTLE_ENDIAN);
+    private static final ValueLayout.OfLong LONG = ValueLayout.JAVA_LONG_UNALIGNED.withOrder(ByteOrder.LITTLE_ENDIAN);
 
     private Poet() {}
 
@@ -26,7 +24,8 @@ final class Poet {
         while (!Files.isDirectory(folder.resolve("models/poet"))) {
             Path parent = folder.getParent();
             if (parent == null) {
-                throw new IllegalStateException("not inside the checkout: " + Path.of("").toAbsolutePath());
+                throw new IllegalStateException(
+                        "not inside the checkout: " + Path.of("").toAbsolutePath());
             }
             folder = parent;
         }
@@ -52,7 +51,8 @@ final class Poet {
             int[] prompt = ids(file.require(name + ".prompt"));
             int[] all = ids(file.require(name + ".greedy"));
             int[] made = Arrays.copyOfRange(all, prompt.length, all.length);
-            // Control tokens of the template and the token that begins every text are special and leave the user's words.
+            // Control tokens of the template and the token that begins every text are special and leave the user's
+            // words.
             return new Golden(tokenizer.decode(prompt, true), made.length, tokenizer.decode(made, true));
         }
     }

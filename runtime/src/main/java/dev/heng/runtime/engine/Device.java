@@ -79,7 +79,8 @@ record Device(Backend backend, String report) {
         }
         return new Device(
                 new FallbackBackend(primary, fallback),
-                choice.report() + "; what it declines runs on " + second.device().address());
+                choice.report() + "; what it declines runs on "
+                        + second.device().address());
     }
 
     /** The native kernels, or the oracle where they are what was chosen or are not there; the oracle knows every operator. */

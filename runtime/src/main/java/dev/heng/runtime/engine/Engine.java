@@ -56,8 +56,7 @@ public final class Engine implements AutoCloseable {
         Tokenizer loaded = Tokenizer.load(read.folder());
         this.tokenizer = opened.add(loaded, loaded::close);
         this.template = options.conversations()
-                ? ChatTemplate.load(
-                        files.folder(), tokenizer.specialTokens().names())
+                ? ChatTemplate.load(files.folder(), tokenizer.specialTokens().names())
                 : null;
         this.endTokens = new TreeSet<>(tokenizer.specialTokens().endOfSequence());
         endTokens.addAll(files.config().endIds());
@@ -66,7 +65,8 @@ public final class Engine implements AutoCloseable {
         Device device = Device.open(registry, options, files.graph(form), bounds(limits, form));
         this.report = device.report();
         opened.add(device, device.backend()::close);
-        progress.accept("loading " + options.model() + " on " + device.backend().device().address());
+        progress.accept("loading " + options.model() + " on "
+                + device.backend().device().address());
         CompiledModel compiled = CompiledModel.compile(
                 device.backend(),
                 files.config(),
@@ -129,8 +129,7 @@ public final class Engine implements AutoCloseable {
      * @throws IllegalStateException if the prompt is a conversation and the engine was not opened for that
      */
     public Generation generate(TextRequest request, Consumer<String> text, BooleanSupplier cancelled) {
-        List<Integer> prompt =
-                Arrays.stream(encode(request.prompt())).boxed().toList();
+        List<Integer> prompt = Arrays.stream(encode(request.prompt())).boxed().toList();
         return generator.generate(
                 new GenerationRequest(
                         prompt, request.sampling(), endTokens, request.stopStrings(), request.maxTokens()),
@@ -147,7 +146,8 @@ public final class Engine implements AutoCloseable {
                 tokenizer.encode(template()
                         .render(
                                 conversation.turns().stream()
-                                        .map(turn -> new ChatMessage(turn.speaker().role(), turn.text()))
+                                        .map(turn ->
+                                                new ChatMessage(turn.speaker().role(), turn.text()))
                                         .toList(),
                                 true));
         };
@@ -184,7 +184,8 @@ public final class Engine implements AutoCloseable {
             GraphOptions form = GraphOptions.inspection(options.activations());
             Device device = Device.open(registry, options, files.graph(form), bounds(limits, form));
             opened.add(device, device.backend()::close);
-            progress.accept("loading " + options.model() + " on " + device.backend().device().address());
+            progress.accept("loading " + options.model() + " on "
+                    + device.backend().device().address());
             CompiledModel model = CompiledModel.compile(
                     device.backend(),
                     files.config(),

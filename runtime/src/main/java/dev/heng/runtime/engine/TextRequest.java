@@ -13,7 +13,10 @@ import org.jspecify.annotations.Nullable;
  * @param maxTokens the most tokens to generate, or null for as many as the context holds
  */
 public record TextRequest(
-        Prompt prompt, Sampling sampling, List<String> stopStrings, @Nullable Integer maxTokens) {
+        Prompt prompt,
+        Sampling sampling,
+        List<String> stopStrings,
+        @Nullable Integer maxTokens) {
 
     public TextRequest {
         stopStrings = List.copyOf(stopStrings);

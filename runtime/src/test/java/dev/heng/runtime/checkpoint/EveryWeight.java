@@ -84,6 +84,13 @@ final class EveryWeight {
                 vector(prefix + ".kv_a_layernorm.weight", latents);
                 linear(prefix + ".kv_b_proj", (long) latent.heads() * (latent.nopeDim() + latent.valueDim()), latents);
                 linear(prefix + ".o_proj", hidden, (long) latent.heads() * latent.valueDim());
+                if (latent.bias()) {
+                    if (rank != null) {
+                        vector(prefix + ".q_a_proj.bias", rank);
+                    }
+                    vector(prefix + ".kv_a_proj_with_mqa.bias", latents + latent.ropeDim());
+                    vector(prefix + ".o_proj.bias", hidden);
+                }
             }
             case Attention.GroupedQuery grouped -> {
                 long queries = (long) grouped.heads() * grouped.headDim();
@@ -92,6 +99,18 @@ final class EveryWeight {
                 linear(prefix + ".k_proj", keys, hidden);
                 linear(prefix + ".v_proj", keys, hidden);
                 linear(prefix + ".o_proj", hidden, queries);
+                if (grouped.queryKeyValueBias()) {
+                    vector(prefix + ".q_proj.bias", queries);
+                    vector(prefix + ".k_proj.bias", keys);
+                    vector(prefix + ".v_proj.bias", keys);
+                }
+                if (grouped.outputBias()) {
+                    vector(prefix + ".o_proj.bias", hidden);
+                }
+                if (grouped.queryKeyNorm()) {
+                    vector(prefix + ".q_norm.weight", grouped.headDim());
+                    vector(prefix + ".k_norm.weight", grouped.headDim());
+                }
             }
         }
     }

@@ -21,15 +21,18 @@ import dev.heng.spi.tensor.DType;
 import dev.heng.spi.tensor.Quantization;
 import dev.heng.spi.tensor.Shape;
 import dev.heng.spi.tensor.TensorType;
+import java.io.IOException;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
 import java.nio.ByteBuffer;
 import java.nio.ByteOrder;
+import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.stream.Stream;
 import org.jspecify.annotations.Nullable;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.Test;
@@ -37,6 +40,7 @@ import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
 import org.junit.jupiter.params.provider.EnumSource;
+import org.junit.jupiter.params.provider.MethodSource;
 import org.junit.jupiter.params.provider.ValueSource;
 
 final class WeightCatalogTest {
@@ -82,6 +86,20 @@ final class WeightCatalogTest {
             assertEquals(3, experts.shape().rank());
             assertTrue(type(types, "model.layers.2.mlp.gate.weight").isPlain());
         }
+    }
+
+    static List<Path> everyGolden() throws IOException {
+        try (Stream<Path> folders = Files.list(GOLDENS)) {
+            return folders.filter(folder -> Files.exists(folder.resolve("config.json")))
+                    .sorted()
+                    .toList();
+        }
+    }
+
+    @ParameterizedTest
+    @MethodSource("everyGolden")
+    void everyGoldenHasAPlaceForEachOfItsTensors(Path golden) {
+        assertFalse(everyWeight(golden, ActivationRounding.AS_CONFIGURED).isEmpty());
     }
 
     @Test

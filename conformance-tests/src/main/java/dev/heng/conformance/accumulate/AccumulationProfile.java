@@ -67,7 +67,11 @@ public record AccumulationProfile(
                 alignBits,
                 "8 to 40, or EXACT in a unit of block length 1");
         require((sumBits >= 8 && sumBits <= 51) || sumBits == 53, "sumBits", sumBits, "8 to 51, or 53");
-        require(promotionInterval >= 0, "promotionInterval", promotionInterval, "elements of K, or NEVER");
+        require(
+                promotionInterval == NEVER || promotionInterval > blockLength,
+                "promotionInterval",
+                promotionInterval,
+                "more elements of K than a block's " + blockLength + ", or NEVER");
         require(!halfRange || sumBits <= 11, "sumBits", sumBits, "at most 11 where the range is float16's");
         if (fused && blockLength == 1) {
             throw new IllegalArgumentException(

@@ -54,7 +54,9 @@ public final class ExactProductFill {
         long tails = 0;
         int tail = Math.min(TAIL, k);
         for (int row = 0; row < m; row++) {
-            long sum = activationRow(stream.split("a" + row), format, budget, a, row * k, k, tail);
+            // Budgets of both parities: an even sum would never be the tie that rounding twice gets wrong.
+            RandomStream ofRow = stream.split("a" + row);
+            long sum = activationRow(ofRow, format, budget - ofRow.nextInt(2), a, row * k, k, tail);
             rowsNearTop += 2 * sum > budget ? 1 : 0;
             boolean tailCounts = true;
             for (int column = 0; column < k; column++) {

@@ -6,7 +6,7 @@ import java.util.List;
 
 /**
  * The fills of the routing operation. No single one shows all routing faults: the union does, and some faults show under exactly
- * one of them (docs/conformance/routing-mutants.md has the matrix).
+ * one of them (docs/conformance/routing-faults.md has the matrix).
  */
 public enum RoutingFill {
     /** Standard normal logits, no bias: what most suites test with. */

@@ -1,0 +1,94 @@
+package dev.heng.conformance.evidence;
+
+import dev.heng.conformance.accumulate.AccumulationProfile;
+import dev.heng.conformance.accumulate.MatrixUnit;
+import dev.heng.conformance.accumulate.SummationOrder;
+import dev.heng.conformance.compare.Outcome;
+import dev.heng.conformance.compare.ProductTrials;
+import dev.heng.conformance.compare.Verdict;
+import dev.heng.conformance.fault.FaultyProduct;
+import dev.heng.conformance.fault.ProductFault;
+import dev.heng.conformance.fill.MatrixFill;
+import dev.heng.conformance.format.FloatFormat;
+import dev.heng.conformance.format.Rounding;
+import dev.heng.conformance.probe.EmulatedProduct;
+import dev.heng.conformance.probe.MatrixProduct;
+import dev.heng.conformance.random.RandomStream;
+import java.util.ArrayList;
+import java.util.EnumMap;
+import java.util.List;
+import java.util.Map;
+
+/** Plants every product fault in units of every profile and counts which trial finds it. */
+final class ProductKills {
+
+    static final int ROWS = 16;
+    static final int COLUMNS = 32;
+
+    /** Kills of one fault: by the element bound, the bias test, exact sums, copies, and by any of them. */
+    static final class Tally {
+        final int[] byTrial = new int[4];
+        int killed;
+        int legal;
+        final List<String> survivors = new ArrayList<>();
+    }
+
+    private ProductKills() {}
+
+    static List<AccumulationProfile> profiles(int[] keptBits, int[] blockLengths) {
+        List<AccumulationProfile> profiles = new ArrayList<>();
+        for (int blockLength : blockLengths) {
+            for (int bits : keptBits) {
+                for (Rounding rounding : Rounding.values()) {
+                    profiles.add(AccumulationProfile.matrixUnit(blockLength, bits, rounding));
+                }
+            }
+        }
+        profiles.add(AccumulationProfile.FLOAT32_FMA);
+        return profiles;
+    }
+
+    /** Runs the trials against every fault; correct products must pass them too, or {@code alarms} names them. */
+    static Map<ProductFault, Tally> study(
+            FloatFormat format, int k, List<AccumulationProfile> profiles, List<String> alarms) {
+        Map<ProductFault, Tally> tallies = new EnumMap<>(ProductFault.class);
+        SummationOrder order = new SummationOrder.Sequential();
+        for (AccumulationProfile profile : profiles) {
+            MatrixUnit unit = new MatrixUnit(profile);
+            for (Verdict verdict : trials(new EmulatedProduct(unit, order, format, format), profile, k)) {
+                if (!verdict.passed()) {
+                    alarms.add(format + " K=" + k + " " + profile + ": " + verdict);
+                }
+            }
+            for (ProductFault fault : ProductFault.values()) {
+                if (!fault.appliesTo(format, format)) {
+                    continue;
+                }
+                Tally tally = tallies.computeIfAbsent(fault, key -> new Tally());
+                if (fault.isLegalUnder(profile)) {
+                    tally.legal++;
+                    continue;
+                }
+                List<Verdict> verdicts = trials(new FaultyProduct(fault, unit, order, format, format), profile, k);
+                boolean killed = false;
+                for (int trial = 0; trial < verdicts.size(); trial++) {
+                    if (verdicts.get(trial).outcome() == Outcome.FAIL) {
+                        tally.byTrial[trial]++;
+                        killed = true;
+                    }
+                }
+                tally.killed += killed ? 1 : 0;
+                if (!killed) {
+                    tally.survivors.add(format + " K=" + k + " " + profile);
+                }
+            }
+        }
+        return tallies;
+    }
+
+    private static List<Verdict> trials(MatrixProduct product, AccumulationProfile profile, int k) {
+        RandomStream stream =
+                RandomStream.of("product kills", k, product.inputFormat().name());
+        return ProductTrials.run(product, profile, stream, MatrixFill.UNIFORM, ROWS, COLUMNS, k);
+    }
+}

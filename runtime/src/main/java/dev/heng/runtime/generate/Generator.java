@@ -51,6 +51,28 @@ public final class Generator {
         session.requireTokens(prompt);
         StopStrings stops = new StopStrings(request.stopStrings());
         session.choose(SEQUENCE, request.sampling());
+        boolean whole = false;
+        try {
+            Generation generation = generate(request, prompt, limit, decoder, stops, text, cancelled, start);
+            whole = true;
+            return generation;
+        } finally {
+            if (!whole) {
+                // A device may report a failed run late: what the caches hold now is not known.
+                session.truncate(SEQUENCE, 0);
+            }
+        }
+    }
+
+    private Generation generate(
+            GenerationRequest request,
+            int[] prompt,
+            int limit,
+            TextDecoder decoder,
+            StopStrings stops,
+            Consumer<String> text,
+            BooleanSupplier cancelled,
+            long start) {
         int reused = reuse(prompt);
         List<Integer> tokens = new ArrayList<>();
         if (limit == 0 || !prefill(prompt, reused, cancelled)) {

@@ -240,4 +240,22 @@ class GeneratorTest {
         assertEquals(List.of(), generation.tokens());
         assertEquals(10, run(greedy(PROMPT, 10)).tokens().size());
     }
+
+    @Test
+    void afterAFailureNothingOfTheCachesIsTrusted() {
+        List<Integer> expected = run(greedy(PROMPT, 6)).tokens();
+        assertThrows(
+                IllegalStateException.class,
+                () -> generator.generate(
+                        greedy(PROMPT, 6),
+                        new IdDecoder(),
+                        _ -> {
+                            throw new IllegalStateException("the reader is gone");
+                        },
+                        () -> false));
+        assertEquals(0, session.length(0));
+        Generation again = run(greedy(PROMPT, 6));
+        assertEquals(0, again.reusedTokens());
+        assertEquals(expected, again.tokens());
+    }
 }

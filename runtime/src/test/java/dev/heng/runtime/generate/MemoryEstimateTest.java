@@ -16,8 +16,11 @@ import dev.heng.spi.Backend;
 import dev.heng.spi.BackendOptions;
 import dev.heng.spi.graph.Graph;
 import dev.heng.spi.tensor.DType;
+import java.io.IOException;
+import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.Map;
+import org.junit.jupiter.api.Assumptions;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.ValueSource;
@@ -88,6 +91,24 @@ class MemoryEstimateTest {
                             "device reference:0 has 1000000 B free of 1000000 B, but the model needs 1.5 MiB:"
                                     + " weights 1.3 MiB + caches 36864 B + inputs and outputs "),
                     message);
+        }
+    }
+
+    /** Files in the page cache, of which a mapped checkpoint makes many, do not count as taken. */
+    @Test
+    void theReferenceCountsCachedFilesAsFree() throws IOException {
+        Path meminfo = Path.of("/proc/meminfo");
+        Assumptions.assumeTrue(Files.exists(meminfo), "not Linux");
+        long available = Files.readAllLines(meminfo).stream()
+                .filter(line -> line.startsWith("MemAvailable:"))
+                .mapToLong(line -> Long.parseLong(line.replaceAll("\\D", "")) * 1024)
+                .findFirst()
+                .orElseThrow();
+        try (Backend backend = TestModel.reference()) {
+            Backend.MemoryInfo memory = backend.memory();
+            assertTrue(memory.freeBytes() <= memory.totalBytes());
+            // Other programs allocate meanwhile; half of it is far from both.
+            assertTrue(memory.freeBytes() >= Math.min(available, memory.totalBytes()) / 2, memory.toString());
         }
     }
 }

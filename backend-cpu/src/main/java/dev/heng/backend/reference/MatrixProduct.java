@@ -27,6 +27,9 @@ final class MatrixProduct {
     /** Bound on the doubles that hold rows of x: 32 MiB. */
     private static final int PANEL_ELEMENTS = 4 << 20;
 
+    /** Bound on the rows of x in memory at a time, so that panels times weight rows can be counted in an int. */
+    private static final int MOST_ROWS = 1 << 14;
+
     private final Invocation invocation;
     private final Tensor x;
     private final Weight weight;
@@ -67,7 +70,7 @@ final class MatrixProduct {
 
     /** Computes the result's rows for every group, holding no more than a bounded number of x's rows as doubles at a time. */
     void compute(List<Group> groups) {
-        int most = Math.max(MANY, PANEL_ELEMENTS / Math.max(1, weight.columns()));
+        int most = Math.min(MOST_ROWS, Math.max(MANY, PANEL_ELEMENTS / Math.max(1, weight.columns())));
         List<Group> batch = new ArrayList<>();
         int rowsInBatch = 0;
         for (Group group : groups) {

@@ -164,6 +164,38 @@ class ContractTest {
         }
     }
 
+    /** RUN-006. */
+    @Test
+    void aRefusedRunLeavesOutputsAndTheProgramUsable() {
+        GraphBuilder builder = new GraphBuilder("select");
+        Value x = builder.input("x", X);
+        Value rows = builder.input("rows", TensorType.of(DType.I32, Dim.of(Dim.TOKENS)));
+        builder.output("early", builder.plus("sum", x, x));
+        builder.output("late", builder.selectRows("select", x, rows));
+        try (Backend backend = Trial.open(Map.of());
+                Buffer input = backend.allocate(request("x", 1));
+                Buffer index = backend.allocate(request("rows", 1));
+                Buffer early = backend.allocate(request("early", 1));
+                Buffer late = backend.allocate(request("late", 1));
+                Program program = backend.compile(builder.build(), NO_WEIGHTS, UP_TO_4)) {
+            Bindings bindings = new Bindings(
+                    Map.of(Dim.TOKENS, 1L),
+                    Batch.NONE,
+                    Map.of("x", input, "rows", index, "early", early, "late", late));
+            input.write(Data.of(DType.F32, 3), 0);
+            early.write(Data.of(DType.F32, -1), 0);
+            index.write(Data.ints(1), 0);
+            assertThrows(BackendException.class, () -> program.run(bindings));
+            MemorySegment out = MemorySegment.ofArray(new byte[4]);
+            early.read(0, out);
+            assertArrayEquals(new double[] {-1}, Data.doubles(DType.F32, out));
+            index.write(Data.ints(0), 0);
+            program.run(bindings);
+            early.read(0, out);
+            assertArrayEquals(new double[] {6}, Data.doubles(DType.F32, out));
+        }
+    }
+
     @Test
     void freshMemoryIsPoisoned() {
         try (Backend backend = Trial.open(Map.of());

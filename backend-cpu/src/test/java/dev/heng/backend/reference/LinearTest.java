@@ -20,7 +20,7 @@ class LinearTest {
     private static final DType[] ACTIVATIONS = {DType.F64, DType.F32, DType.F16, DType.BF16};
 
     @ParameterizedTest
-    @CsvSource({"0,3,5", "1,1,1", "1,5,3", "2,7,4", "7,129,9", "8,129,9", "9,64,33", "40,31,6"})
+    @CsvSource({"0,3,5", "1,1,1", "1,5,3", "2,7,4", "7,129,9", "8,129,9", "9,64,33", "40,31,6", "65,3,5", "200,2,3"})
     void plainWeightsWithBiasAreExactSumsRoundedOnce(int tokens, int k, int n) {
         SplittableRandom random = new SplittableRandom(17);
         double[] x = Data.random(random, tokens * k);

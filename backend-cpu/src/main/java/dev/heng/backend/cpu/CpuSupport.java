@@ -25,7 +25,7 @@ final class CpuSupport {
             }
         }
         return switch (node.op()) {
-            case Op.Embed _ -> weights(node, 0);
+            case Op.Embed _ -> table(node);
             case Op.RmsNorm _ -> weights(node, 1);
             case Op.Linear _ -> node.operands().size() == 3 ? weights(node, 1, 2) : weights(node, 1);
             case Op.GroupedLinear _ -> weights(node, 2);
@@ -52,6 +52,17 @@ final class CpuSupport {
 
     private static Support tooManyHeads(int heads) {
         return Support.declined(Support.Code.SHAPE, heads + " query heads; the kernels take at most 512");
+    }
+
+    private static Support table(Node node) {
+        Value table = node.operand(0);
+        if (!table.type().isPlain()) {
+            return Support.declined(
+                    Support.Code.QUANTIZATION,
+                    "embedding table '" + table.name() + "' is " + table.type().quantization()
+                            + "; the kernels gather from F32, BF16 and F16 tables only");
+        }
+        return weights(node, 0);
     }
 
     private static Support weights(Node node, int... operands) {

@@ -21,13 +21,14 @@ import picocli.CommandLine.Spec;
             BackendsCommand.class,
             DoctorCommand.class,
             CompletionCommand.class,
+            ParityCommand.class,
             VersionCommand.class,
             HelpCommand.class,
         },
         footer = {
             "",
-            "Exit codes: 0 done, 1 doctor found a problem, 2 something that you can change (the message says what),"
-                    + " 3 a defect of Heng.",
+            "Exit codes: 0 done, 1 doctor found a problem or parity is red, 2 something that you can change (the message"
+                    + " says what), 3 a defect of Heng.",
             "Environment: HENG_JAVA_HOME (the Java to use), HENG_JAVA_OPTS (its options, for example -Xmx8g)."
         })
 final class HengCommand implements Runnable {

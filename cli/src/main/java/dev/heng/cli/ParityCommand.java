@@ -1,0 +1,116 @@
+package dev.heng.cli;
+
+import dev.heng.conformance.report.ReportWriter;
+import dev.heng.conformance.run.CaseResult;
+import dev.heng.conformance.run.ParityRun;
+import dev.heng.conformance.run.RunReport;
+import dev.heng.conformance.run.RunRequest;
+import dev.heng.conformance.suite.ConformanceCase;
+import dev.heng.conformance.suite.Level;
+import dev.heng.conformance.suite.Suite;
+import dev.heng.runtime.HengException;
+import dev.heng.runtime.registry.BackendChoice;
+import dev.heng.runtime.registry.BackendRegistry;
+import dev.heng.runtime.registry.BackendWish;
+import dev.heng.spi.BackendOptions;
+import java.io.IOException;
+import java.nio.file.Path;
+import java.util.List;
+import java.util.concurrent.Callable;
+import org.jspecify.annotations.Nullable;
+import picocli.CommandLine.Command;
+import picocli.CommandLine.Mixin;
+import picocli.CommandLine.Option;
+
+/** Judges a backend by the conformance suite. */
+@Command(
+        name = "parity",
+        description = "Judge a backend by the conformance suite; see docs/conformance.md.",
+        footer = "Exit codes: 0 green, 1 red (a case failed, or nothing was shown), 2 a mistake in the command.")
+final class ParityCommand implements Callable<Integer> {
+
+    private final Streams streams;
+
+    @Mixin
+    StandardOptions standard = new StandardOptions();
+
+    @Mixin
+    PluginOptions plugins = new PluginOptions();
+
+    @Option(names = "--backend", paramLabel = "ID", description = "The backend under test, for example cpu or cuda:1.")
+    String backend = "";
+
+    @Option(names = "--level", paramLabel = "LEVEL", description = "smoke or required.")
+    Level level = Level.SMOKE;
+
+    @Option(names = "--case", paramLabel = "ID", description = "Run one case, or all that match an id with *.")
+    String pattern = "";
+
+    @Option(names = "--seed", paramLabel = "N", description = "The seed of all inputs.")
+    long seed = RunRequest.DEFAULT_SEED;
+
+    @Option(names = "--report", paramLabel = "DIR", description = "Write JSON, JUnit XML, Markdown, CSV and HTML there.")
+    @Nullable
+    Path report;
+
+    @Option(names = "--list", description = "List the cases that would run, and the rules without a case.")
+    boolean list;
+
+    ParityCommand(Streams streams) {
+        this.streams = streams;
+    }
+
+    @Override
+    public Integer call() throws IOException {
+        Suite suite = Suite.standard();
+        RunRequest request = new RunRequest(backend, level, pattern, seed, RunRequest.DEFAULT_LIMIT);
+        List<ConformanceCase> selected = request.select(suite.cases());
+        if (selected.isEmpty()) {
+            throw new HengException(
+                    pattern.isEmpty() ? "no case has level " + level : "no case is called '" + pattern + "'",
+                    "see 'heng parity --list' for the ids");
+        }
+        if (list) {
+            StringBuilder text = new StringBuilder();
+            selected.forEach(one -> text.append(one.id()).append('\n'));
+            suite.untested().forEach(rule -> text.append(rule).append('\n'));
+            streams.write(text.toString());
+            return ExitCodes.OK;
+        }
+        if (backend.isEmpty()) {
+            throw new HengException("no backend is named", "add --backend ID; 'heng backends' lists them");
+        }
+        BackendRegistry registry = plugins.registry();
+        // Chosen before anything runs, so that a missing device is the user's mistake and not a red report.
+        BackendChoice device = registry.choose(BackendWish.parse(backend));
+        BackendChoice oracle = registry.choose(BackendWish.parse("reference"));
+        RunReport found = ParityRun.run(
+                suite, request, () -> device.open(BackendOptions.none()), () -> oracle.open(BackendOptions.none()));
+        if (report != null) {
+            ReportWriter.write(found, report);
+        }
+        streams.write(summary(found));
+        return found.isGreen() ? ExitCodes.OK : ExitCodes.UNHEALTHY;
+    }
+
+    private static String summary(RunReport found) {
+        StringBuilder text = new StringBuilder();
+        for (CaseResult result : found.results()) {
+            if (!result.state().isGreen()) {
+                text.append(result.state() + " " + result.subject().id() + "\n  " + result.reason() + "\n  "
+                        + result.replay() + "\n");
+            }
+        }
+        if (found.isSimulated()) {
+            text.append("SIMULATED: this device is a simulator\n");
+        }
+        found.counts().forEach((state, count) -> {
+            if (count > 0) {
+                text.append(state + " " + count + "\n");
+            }
+        });
+        text.append(found.untested().size() + " rules have no case yet (--list shows them)\n");
+        text.append(found.isGreen() ? "GREEN\n" : "RED: " + String.join("; ", found.redReasons()) + "\n");
+        return text.toString();
+    }
+}

@@ -1,0 +1,157 @@
+package dev.heng.conformance.run;
+
+import dev.heng.conformance.suite.ConformanceCase;
+import dev.heng.conformance.suite.Suite;
+import dev.heng.spi.Backend;
+import dev.heng.spi.BackendException;
+import dev.heng.spi.DeviceInfo;
+import dev.heng.spi.NumericsProfile;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.concurrent.Callable;
+import java.util.concurrent.ExecutionException;
+import java.util.concurrent.ExecutorService;
+import java.util.concurrent.Executors;
+import java.util.concurrent.TimeUnit;
+import java.util.concurrent.TimeoutException;
+import org.jspecify.annotations.Nullable;
+
+/**
+ * Runs cases one after another on a thread of their own, which opens the backends too, so that confined backends are legal. A case
+ * that does not end is left behind with its thread, and the rest goes on with a fresh backend.
+ */
+public final class ParityRun {
+
+    private final Suite suite;
+    private final RunRequest request;
+    private final BackendOpener device;
+    private final BackendOpener oracle;
+    private final List<CaseResult> results = new ArrayList<>();
+    private @Nullable DeviceInfo info;
+    private @Nullable NumericsProfile profile;
+
+    private ParityRun(Suite suite, RunRequest request, BackendOpener device, BackendOpener oracle) {
+        this.suite = suite;
+        this.request = request;
+        this.device = device;
+        this.oracle = oracle;
+    }
+
+    /**
+     * Runs.
+     *
+     * @param device opens the backend under test
+     * @param oracle opens the backend {@code reference}
+     * @return what was found; never throws for what a backend does
+     */
+    public static RunReport run(Suite suite, RunRequest request, BackendOpener device, BackendOpener oracle) {
+        return new ParityRun(suite, request, device, oracle).run();
+    }
+
+    private RunReport run() {
+        List<ConformanceCase> selected = request.select(suite.cases());
+        String obstacle = "";
+        int next = 0;
+        while (next < selected.size() && obstacle.isEmpty()) {
+            try (Worker worker = new Worker()) {
+                obstacle = worker.open();
+                boolean usable = obstacle.isEmpty();
+                while (usable && next < selected.size()) {
+                    usable = worker.execute(selected.get(next));
+                    next++;
+                }
+            }
+        }
+        for (ConformanceCase missed : selected.subList(next, selected.size())) {
+            results.add(new CaseResult(missed, CaseState.UNTESTED, obstacle, List.of(), 0, request.replay(missed)));
+        }
+        return new RunReport(request, info, profile, results, suite.untested(), obstacle, SuiteHash.compute());
+    }
+
+    /** The thread that owns both backends. */
+    private final class Worker implements AutoCloseable {
+        private final ExecutorService thread =
+                Executors.newSingleThreadExecutor(Thread.ofPlatform().daemon().name("parity").factory());
+        private @Nullable Backend opened;
+        private @Nullable Backend truth;
+        private boolean hung;
+
+        /** Returns why a backend cannot be opened, or nothing. */
+        String open() {
+            Answer<String> answer = call(() -> {
+                try {
+                    Backend backend = device.open();
+                    opened = backend;
+                    info = backend.device();
+                    profile = backend.numerics();
+                    truth = oracle.open();
+                    return "";
+                } catch (BackendException failure) {
+                    return "cannot open the backend: " + failure.getMessage() + " (" + failure.remedy() + ")";
+                }
+            });
+            return answer.value() != null ? answer.value() : "cannot open the backend: " + answer.trouble();
+        }
+
+        /** Runs one case; returns whether this worker can go on. */
+        boolean execute(ConformanceCase one) {
+            Backend under = opened;
+            Backend against = truth;
+            if (under == null || against == null) {
+                throw new IllegalStateException("a worker that did not open its backends");
+            }
+            Answer<CaseResult> answer = call(() -> CaseExecutor.execute(one, request, under, against));
+            if (answer.value() != null) {
+                results.add(answer.value());
+                return true;
+            }
+            CaseState state = hung ? CaseState.TIMEOUT : CaseState.ERROR;
+            long milliseconds = hung ? request.limit().toMillis() : 0;
+            results.add(new CaseResult(one, state, answer.trouble(), List.of(), milliseconds, request.replay(one)));
+            return !hung;
+        }
+
+        private <T> Answer<T> call(Callable<T> work) {
+            try {
+                return new Answer<>(thread.submit(work).get(request.limit().toMillis(), TimeUnit.MILLISECONDS), "");
+            } catch (TimeoutException late) {
+                hung = true;
+                return new Answer<>(null, "not done within " + request.limit().toMillis() + " ms");
+            } catch (ExecutionException failure) {
+                return new Answer<>(null, "" + failure.getCause());
+            } catch (InterruptedException interrupted) {
+                Thread.currentThread().interrupt();
+                hung = true;
+                return new Answer<>(null, "interrupted");
+            }
+        }
+
+        /** Closes both backends, unless a case still holds the thread. */
+        @Override
+        public void close() {
+            if (!hung) {
+                Answer<String> closed = call(() -> {
+                    List<Backend> both = new ArrayList<>();
+                    if (truth != null) {
+                        both.add(truth);
+                    }
+                    if (opened != null) {
+                        both.add(opened);
+                    }
+                    both.forEach(Backend::close);
+                    return "";
+                });
+                if (closed.value() == null && !results.isEmpty()) {
+                    CaseResult last = results.removeLast();
+                    String reason = "the backend could not be closed after its cases: " + closed.trouble();
+                    results.add(new CaseResult(
+                            last.subject(), CaseState.ERROR, reason, last.checks(), last.milliseconds(), last.replay()));
+                }
+            }
+            thread.shutdownNow();
+        }
+    }
+
+    /** What a call gave, or why it gave nothing. */
+    private record Answer<T>(@Nullable T value, String trouble) {}
+}

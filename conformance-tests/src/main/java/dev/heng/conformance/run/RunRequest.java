@@ -1,0 +1,54 @@
+package dev.heng.conformance.run;
+
+import dev.heng.conformance.suite.ConformanceCase;
+import dev.heng.conformance.suite.Level;
+import java.time.Duration;
+import java.util.List;
+import java.util.regex.Pattern;
+
+/**
+ * What to run.
+ *
+ * @param backend how the backend under test is named on the command line, for replay lines
+ * @param level the level; ignored where {@code pattern} is not empty
+ * @param pattern a case id, in which {@code *} stands for anything, or empty for all cases of the level
+ * @param seed the seed of all inputs
+ * @param limit how long one case may take
+ */
+public record RunRequest(String backend, Level level, String pattern, long seed, Duration limit) {
+
+    /** The seed of runs that name none: the first day of this project. */
+    public static final long DEFAULT_SEED = 20261125;
+
+    /** How long one case may take: a hundred times the slowest on two cores. */
+    public static final Duration DEFAULT_LIMIT = Duration.ofSeconds(60);
+
+    /** Returns a run of all cases of a level under the default seed. */
+    public static RunRequest of(String backend, Level level) {
+        return new RunRequest(backend, level, "", DEFAULT_SEED, DEFAULT_LIMIT);
+    }
+
+    /** Returns the same request for the cases that {@code pattern} names. */
+    public RunRequest onlyCases(String pattern) {
+        return new RunRequest(backend, level, pattern, seed, limit);
+    }
+
+    /** Returns the same request with another limit for a case. */
+    public RunRequest within(Duration limit) {
+        return new RunRequest(backend, level, pattern, seed, limit);
+    }
+
+    /** Returns the cases that this request selects. */
+    public List<ConformanceCase> select(List<ConformanceCase> cases) {
+        if (pattern.isEmpty()) {
+            return cases.stream().filter(one -> one.level().isWithin(level)).toList();
+        }
+        Pattern wanted = Pattern.compile(("\\Q" + pattern + "\\E").replace("*", "\\E.*\\Q"));
+        return cases.stream().filter(one -> wanted.matcher(one.id()).matches()).toList();
+    }
+
+    /** Returns the command that repeats one case. */
+    public String replay(ConformanceCase one) {
+        return "heng parity --backend " + backend + " --case '" + one.id() + "' --seed " + seed;
+    }
+}

@@ -1,0 +1,106 @@
+package dev.heng.conformance.suite;
+
+import dev.heng.conformance.accumulate.AccumulationProfile;
+import dev.heng.conformance.format.Rounding;
+import dev.heng.spi.NumericsProfile;
+import dev.heng.spi.NumericsProfile.Accumulation;
+import dev.heng.spi.NumericsProfile.Product;
+import dev.heng.spi.graph.ActivationFormat;
+import dev.heng.spi.tensor.DType;
+import dev.heng.spi.tensor.Quantization;
+import dev.heng.spi.tensor.TensorType;
+
+/** From a declared profile to the unit that bounds are derived from. */
+final class MatrixUnits {
+
+    private MatrixUnits() {}
+
+    /** Returns which kind of product a linear operator is. */
+    static Product product(DType activations, TensorType weight, ActivationFormat format) {
+        return switch (weight.quantization()) {
+            case Quantization.Fp8Blocks _ -> format == ActivationFormat.FLOAT ? Product.FP8_WEIGHT : Product.FP8;
+            case Quantization.Int8Channels _ ->
+                format == ActivationFormat.INT8_PER_TOKEN ? Product.INT8 : Product.INT8_WEIGHT;
+            case Quantization.Int4Groups _ -> Product.INT4_WEIGHT;
+            case Quantization.None _ -> {
+                if (activations == DType.F64) {
+                    yield Product.F64;
+                }
+                if (activations == DType.F16 && weight.dtype() == DType.F16) {
+                    yield Product.F16;
+                }
+                yield activations == DType.BF16 && weight.dtype() == DType.BF16 ? Product.BF16 : Product.F32;
+            }
+        };
+    }
+
+    /**
+     * Returns what the profile declares.
+     *
+     * @throws Judge.UndeclaredException if it declares nothing
+     */
+    static Accumulation declared(NumericsProfile profile, Product product) {
+        Accumulation declared = profile.products().get(product);
+        if (declared == null) {
+            throw new Judge.UndeclaredException("the numerics profile declares no accumulation for " + product
+                    + " products, which the device said it supports");
+        }
+        return declared;
+    }
+
+    /**
+     * Returns the unit of a declaration. The SPI's record does not say how much of each aligned term a block keeps, so the running
+     * sum's bits are taken for both, and products of a scalar unit are rounded to as many.
+     */
+    static AccumulationProfile unit(Accumulation declared) {
+        int kept = declared.keptBits() > 51 ? 53 : Math.max(8, declared.keptBits());
+        if (declared.blockLength() == 1) {
+            int products = kept > 40 ? AccumulationProfile.EXACT : kept;
+            return new AccumulationProfile(
+                    AccumulationProfile.FLOAT_BITS,
+                    Rounding.NEAREST_EVEN,
+                    1,
+                    products,
+                    Rounding.NEAREST_EVEN,
+                    false,
+                    kept,
+                    direction(declared.runningRounding()),
+                    false,
+                    declared.promotionInterval());
+        }
+        return new AccumulationProfile(
+                AccumulationProfile.FLOAT_BITS,
+                Rounding.NEAREST_EVEN,
+                Math.min(256, declared.blockLength()),
+                Math.min(40, kept),
+                direction(declared.blockRounding()),
+                true,
+                kept,
+                direction(declared.runningRounding()),
+                false,
+                declared.promotionInterval());
+    }
+
+    private static Rounding direction(NumericsProfile.Rounding rounding) {
+        return switch (rounding) {
+            case NEAREST_EVEN -> Rounding.NEAREST_EVEN;
+            case TOWARD_ZERO -> Rounding.TOWARD_ZERO;
+        };
+    }
+
+    /** Returns the largest relative error of a number of {@code bits} that a multiplier cuts to {@code kept}, in any direction. */
+    static double cut(int bits, int kept) {
+        return kept >= bits ? 0 : Math.scalb(1.0, 1 - kept);
+    }
+
+    /** Returns the largest relative error of a scalar function, from its declared units in the last place of F32. */
+    static double scalar(NumericsProfile profile, NumericsProfile.ScalarFunction function) {
+        Double ulp = profile.scalarUlp().get(function);
+        if (ulp == null) {
+            throw new Judge.UndeclaredException("the numerics profile declares no error of " + function
+                    + ", which the device needs for what it said it supports");
+        }
+        // One unit in the last place is at most 2^-23 of a normal F32 number.
+        return ulp * 0x1p-23;
+    }
+}

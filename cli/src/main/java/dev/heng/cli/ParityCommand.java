@@ -49,7 +49,10 @@ final class ParityCommand implements Callable<Integer> {
     @Option(names = "--seed", paramLabel = "N", description = "The seed of all inputs.")
     long seed = RunRequest.DEFAULT_SEED;
 
-    @Option(names = "--report", paramLabel = "DIR", description = "Write JSON, JUnit XML, Markdown, CSV and HTML there.")
+    @Option(
+            names = "--report",
+            paramLabel = "DIR",
+            description = "Write JSON, JUnit XML, Markdown, CSV and HTML there.")
     @Nullable
     Path report;
 

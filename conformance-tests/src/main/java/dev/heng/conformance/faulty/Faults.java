@@ -55,7 +55,10 @@ public final class Faults {
         private final UnaryOperator<WeightSource.Part> change;
 
         WeightFault(
-                String name, String cases, Class<? extends Quantization> format, UnaryOperator<WeightSource.Part> change) {
+                String name,
+                String cases,
+                Class<? extends Quantization> format,
+                UnaryOperator<WeightSource.Part> change) {
             super("quantization/" + name, cases);
             this.format = format;
             this.change = change;
@@ -76,21 +79,52 @@ public final class Faults {
         String fp8 = "smoke_LINEAR_001_*/fp8-f32/*";
         String int8 = "smoke_LINEAR_001_*/int8-f32/*";
         return List.of(
-                new WeightFault("int4-nibbles-swapped", int4, Quantization.Int4Groups.class, part ->
-                        elements(part, code -> (byte) (code << 4 | (code & 0xff) >> 4))),
-                new WeightFault("int4-zero-points-off-by-one", zero, Quantization.Int4Groups.class, part ->
-                        new WeightSource.Part(part.elements(), part.scales(), changed(part.zeroPoints(), code -> (byte) (code ^ 0x11)))),
-                new WeightFault("int4-scales-of-the-next-group", int4, Quantization.Int4Groups.class, part -> scalesRotated(part, 4)),
-                new WeightFault("fp8-read-as-fnuz", fp8, Quantization.Fp8Blocks.class, part ->
-                        elements(part, code -> (code & 0x78) == 0 ? code : (byte) (code - 8))),
-                new WeightFault("fp8-scales-of-the-next-block", fp8, Quantization.Fp8Blocks.class, part -> scalesRotated(part, 4)),
-                new WeightFault("fp8-sign-lost", fp8, Quantization.Fp8Blocks.class, part ->
-                        elements(part, code -> (byte) (code & 0x7f))),
-                new WeightFault("int8-scales-of-the-next-row", int8, Quantization.Int8Channels.class, part -> scalesRotated(part, 4)),
-                new WeightFault("int8-read-as-unsigned-halves", int8, Quantization.Int8Channels.class, part ->
-                        elements(part, code -> (byte) ((code & 0xff) >> 1))),
-                new WeightFault("int8-minus-128-clamped", int8, Quantization.Int8Channels.class, part ->
-                        elements(part, code -> code == -128 ? (byte) -127 : code)),
+                new WeightFault(
+                        "int4-nibbles-swapped",
+                        int4,
+                        Quantization.Int4Groups.class,
+                        part -> elements(part, code -> (byte) (code << 4 | (code & 0xff) >> 4))),
+                new WeightFault(
+                        "int4-zero-points-off-by-one",
+                        zero,
+                        Quantization.Int4Groups.class,
+                        part -> new WeightSource.Part(part.elements(), part.scales(), changed(part.zeroPoints(), code ->
+                                (byte) (code ^ 0x11)))),
+                new WeightFault(
+                        "int4-scales-of-the-next-group",
+                        int4,
+                        Quantization.Int4Groups.class,
+                        part -> scalesRotated(part, 4)),
+                new WeightFault(
+                        "fp8-read-as-fnuz",
+                        fp8,
+                        Quantization.Fp8Blocks.class,
+                        part -> elements(part, code -> (code & 0x78) == 0 ? code : (byte) (code - 8))),
+                new WeightFault(
+                        "fp8-scales-of-the-next-block",
+                        fp8,
+                        Quantization.Fp8Blocks.class,
+                        part -> scalesRotated(part, 4)),
+                new WeightFault(
+                        "fp8-sign-lost",
+                        fp8,
+                        Quantization.Fp8Blocks.class,
+                        part -> elements(part, code -> (byte) (code & 0x7f))),
+                new WeightFault(
+                        "int8-scales-of-the-next-row",
+                        int8,
+                        Quantization.Int8Channels.class,
+                        part -> scalesRotated(part, 4)),
+                new WeightFault(
+                        "int8-read-as-unsigned-halves",
+                        int8,
+                        Quantization.Int8Channels.class,
+                        part -> elements(part, code -> (byte) ((code & 0xff) >> 1))),
+                new WeightFault(
+                        "int8-minus-128-clamped",
+                        int8,
+                        Quantization.Int8Channels.class,
+                        part -> elements(part, code -> code == -128 ? (byte) -127 : code)),
                 new Fault("layout/experts-rotated", "smoke_GROUPED_001_*/bf16/*") {
                     @Override
                     protected WeightSource.WeightData weight(Value weight, WeightSource.WeightData data) {
@@ -152,17 +186,20 @@ public final class Faults {
                 if (graph.producer(value).isPresent()) {
                     continue;
                 }
-                copies.put(value, switch (value.role()) {
-                    case INPUT -> builder.input(value.name(), value.type());
-                    case WEIGHT -> builder.weight(value.name(), value.type());
-                    case STATE ->
-                        builder.cache(
-                                value.name(),
-                                value.type().dtype(),
-                                (int) value.type().shape().dim(1).size(),
-                                (int) value.type().shape().dim(2).size());
-                    case RESULT -> throw new IllegalStateException("result '" + value.name() + "' without a node");
-                });
+                copies.put(
+                        value,
+                        switch (value.role()) {
+                            case INPUT -> builder.input(value.name(), value.type());
+                            case WEIGHT -> builder.weight(value.name(), value.type());
+                            case STATE ->
+                                builder.cache(
+                                        value.name(),
+                                        value.type().dtype(),
+                                        (int) value.type().shape().dim(1).size(),
+                                        (int) value.type().shape().dim(2).size());
+                            case RESULT ->
+                                throw new IllegalStateException("result '" + value.name() + "' without a node");
+                        });
             }
             for (Node node : graph.nodes()) {
                 Value[] operands = node.operands().stream()
@@ -188,31 +225,54 @@ public final class Faults {
 
     private static List<Fault> graphs() {
         return List.of(
-                new GraphFault("rope/pairing-swapped", "smoke_ROPE_001_*/f32/*", op -> op instanceof Op.Rope rope
-                        ? new Op.Rope(
-                                rope.headDim(),
-                                rope.offset(),
-                                rope.pairing() == Op.Pairing.HALF ? Op.Pairing.INTERLEAVED : Op.Pairing.HALF,
-                                rope.frequencies())
-                        : op),
-                new GraphFault("rope/offset-forgotten", "smoke_ROPE_001_*/f32/*", op -> op instanceof Op.Rope rope
-                        ? new Op.Rope(rope.headDim(), 0, rope.pairing(), rope.frequencies())
-                        : op),
-                new GraphFault("norm/epsilon-1e-5", "smoke_NORM_001_*/f32/*", op ->
-                        op instanceof Op.RmsNorm ? new Op.RmsNorm(1e-5) : op),
-                new GraphFault("attention/scale-of-gqa-x1.01", "smoke_GQA_001_*/f32/*", op ->
-                        op instanceof Op.GroupedQueryAttention gqa
+                new GraphFault(
+                        "rope/pairing-swapped",
+                        "smoke_ROPE_001_*/f32/*",
+                        op -> op instanceof Op.Rope rope
+                                ? new Op.Rope(
+                                        rope.headDim(),
+                                        rope.offset(),
+                                        rope.pairing() == Op.Pairing.HALF ? Op.Pairing.INTERLEAVED : Op.Pairing.HALF,
+                                        rope.frequencies())
+                                : op),
+                new GraphFault(
+                        "rope/offset-forgotten",
+                        "smoke_ROPE_001_*/f32/*",
+                        op -> op instanceof Op.Rope rope
+                                ? new Op.Rope(rope.headDim(), 0, rope.pairing(), rope.frequencies())
+                                : op),
+                new GraphFault(
+                        "norm/epsilon-1e-5",
+                        "smoke_NORM_001_*/f32/*",
+                        op -> op instanceof Op.RmsNorm ? new Op.RmsNorm(1e-5) : op),
+                new GraphFault(
+                        "attention/scale-of-gqa-x1.01",
+                        "smoke_GQA_001_*/f32/*",
+                        op -> op instanceof Op.GroupedQueryAttention gqa
                                 ? new Op.GroupedQueryAttention(
-                                        gqa.heads(), gqa.kvHeads(), gqa.headDim(), gqa.valueDim(), gqa.scale() * 1.01, gqa.out())
+                                        gqa.heads(),
+                                        gqa.kvHeads(),
+                                        gqa.headDim(),
+                                        gqa.valueDim(),
+                                        gqa.scale() * 1.01,
+                                        gqa.out())
                                 : op),
-                new GraphFault("attention/scale-of-mla-x1.001", "smoke_MLA_001_*/f32/*", op ->
-                        op instanceof Op.MlaAttention mla
+                new GraphFault(
+                        "attention/scale-of-mla-x1.001",
+                        "smoke_MLA_001_*/f32/*",
+                        op -> op instanceof Op.MlaAttention mla
                                 ? new Op.MlaAttention(
-                                        mla.heads(), mla.nopeDim(), mla.ropeDim(), mla.valueDim(), mla.scale() * 1.001, mla.out())
+                                        mla.heads(),
+                                        mla.nopeDim(),
+                                        mla.ropeDim(),
+                                        mla.valueDim(),
+                                        mla.scale() * 1.001,
+                                        mla.out())
                                 : op),
-                new GraphFault("layout/slice-off-by-one", "smoke_SLICE_001_copiesColumns/f32/*", op -> op instanceof Op.Slice slice
-                        ? new Op.Slice(slice.from() - 1, slice.length())
-                        : op));
+                new GraphFault(
+                        "layout/slice-off-by-one",
+                        "smoke_SLICE_001_copiesColumns/f32/*",
+                        op -> op instanceof Op.Slice slice ? new Op.Slice(slice.from() - 1, slice.length()) : op));
     }
 
     private static List<Fault> contract() {

@@ -54,16 +54,13 @@ final class ProductMutant extends Fault {
                 new EnumMap<>(NumericsProfile.Product.class);
         real.products().keySet().forEach(product -> products.put(product, NumericsProfile.Accumulation.f32()));
         return new NumericsProfile(
-                products,
-                real.scalarUlp(),
-                real.attentionProbability(),
-                real.flushesSubnormals(),
-                real.determinism());
+                products, real.scalarUlp(), real.attentionProbability(), real.flushesSubnormals(), real.determinism());
     }
 
     @Override
     protected void afterRun(RunAccess run) {
-        if (!(run.node().op() instanceof Op.Linear) || run.node().operands().size() != 2
+        if (!(run.node().op() instanceof Op.Linear)
+                || run.node().operands().size() != 2
                 || !run.node().operand(1).type().isPlain()) {
             return;
         }
@@ -140,7 +137,9 @@ final class ProductMutant extends Fault {
     }
 
     private static double tf32(double value) {
-        return Float.intBitsToFloat((Float.floatToRawIntBits((float) value) + 0xfff + (Float.floatToRawIntBits((float) value) >> 13 & 1)) & 0xffffe000);
+        return Float.intBitsToFloat(
+                (Float.floatToRawIntBits((float) value) + 0xfff + (Float.floatToRawIntBits((float) value) >> 13 & 1))
+                        & 0xffffe000);
     }
 
     private void misplace(double[] y, int t, int n) {

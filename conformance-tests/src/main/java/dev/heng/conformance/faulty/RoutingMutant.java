@@ -55,9 +55,7 @@ final class RoutingMutant extends Fault {
             return;
         }
         double[] logits = run.operand(0).doubles();
-        double[] bias = run.node().operands().size() == 2
-                ? run.weight(1).doubles()
-                : new double[route.experts()];
+        double[] bias = run.node().operands().size() == 2 ? run.weight(1).doubles() : new double[route.experts()];
         int tokens = logits.length / route.experts();
         int[] ids = new int[tokens * route.topK()];
         double[] weights = new double[ids.length];
@@ -74,7 +72,9 @@ final class RoutingMutant extends Fault {
         }
         int[] shape = {tokens, route.topK()};
         run.write("ids", HostTensor.ints(shape, ids).bytes());
-        run.write("weights", HostTensor.floats(dev.heng.spi.tensor.DType.F32, shape, weights).bytes());
+        run.write(
+                "weights",
+                HostTensor.floats(dev.heng.spi.tensor.DType.F32, shape, weights).bytes());
     }
 
     private Choice choose(Op.Route route, double[] logits, int at, double[] bias, int @Nullable [] forced) {

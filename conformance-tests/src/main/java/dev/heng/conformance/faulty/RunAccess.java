@@ -56,8 +56,10 @@ public record RunAccess(Graph graph, Bindings bindings, WeightSource weights) {
     /** Returns the stored bytes of a plain weight. */
     public HostTensor weight(int operand) {
         Value value = node().operand(operand);
-        byte[] bytes =
-                weights.data(value).parts().getFirst().elements().toArray(ValueLayout.JAVA_BYTE);
-        return new HostTensor(value.type().dtype(), new int[] {bytes.length * 8 / value.type().dtype().bits()}, bytes);
+        byte[] bytes = weights.data(value).parts().getFirst().elements().toArray(ValueLayout.JAVA_BYTE);
+        return new HostTensor(
+                value.type().dtype(),
+                new int[] {bytes.length * 8 / value.type().dtype().bits()},
+                bytes);
     }
 }

@@ -51,7 +51,11 @@ final class HtmlReport {
     }
 
     private static void heading(StringBuilder page, String english, String chinese) {
-        page.append("<h2>").append(english).append(" <span lang=\"zh\">").append(chinese).append("</span></h2>\n");
+        page.append("<h2>")
+                .append(english)
+                .append(" <span lang=\"zh\">")
+                .append(chinese)
+                .append("</span></h2>\n");
     }
 
     private static void environment(StringBuilder page, RunReport report) {
@@ -72,7 +76,11 @@ final class HtmlReport {
     }
 
     private static void row(StringBuilder page, String name, String value) {
-        page.append("<tr><th>").append(escaped(name)).append("</th><td>").append(escaped(value)).append("</td></tr>");
+        page.append("<tr><th>")
+                .append(escaped(name))
+                .append("</th><td>")
+                .append(escaped(value))
+                .append("</td></tr>");
     }
 
     private static void cell(StringBuilder page, Matrix.Cell cell) {
@@ -108,9 +116,7 @@ final class HtmlReport {
         }
         for (Check check : result.checks()) {
             Verdict verdict = check.verdict();
-            page.append("<p>")
-                    .append(escaped(check.what() + ": " + verdict))
-                    .append("</p>");
+            page.append("<p>").append(escaped(check.what() + ": " + verdict)).append("</p>");
         }
         page.append("<p><code>").append(escaped(result.replay())).append("</code></p></details>\n");
     }

@@ -23,12 +23,14 @@ final class Matrix {
      * @param green whether all its cases are
      * @param cases its cases
      */
-    record Cell(String op, String dtype, int passed, String others, double worst, boolean green, List<CaseResult> cases) {}
+    record Cell(
+            String op, String dtype, int passed, String others, double worst, boolean green, List<CaseResult> cases) {}
 
     static List<Cell> of(RunReport report) {
         Map<String, List<CaseResult>> groups = new LinkedHashMap<>();
         for (CaseResult result : report.results()) {
-            groups.computeIfAbsent(result.subject().op() + " " + result.subject().dtype(), _ -> new ArrayList<>())
+            groups.computeIfAbsent(
+                            result.subject().op() + " " + result.subject().dtype(), _ -> new ArrayList<>())
                     .add(result);
         }
         List<Cell> cells = new ArrayList<>();

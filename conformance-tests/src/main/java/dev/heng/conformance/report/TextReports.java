@@ -50,12 +50,14 @@ final class TextReports {
                 .append(", suite ")
                 .append(report.suiteHash(), 0, 12)
                 .append("\n\n| state | cases |\n|---|---|\n");
-        report.counts().forEach((state, count) -> text.append("| ")
-                .append(state)
-                .append(" | ")
-                .append(count)
-                .append(" |\n"));
-        text.append("\n## Operators\n\n| operator | type | passed | other | worst error/bound |\n|---|---|---|---|---|\n");
+        report.counts()
+                .forEach((state, count) -> text.append("| ")
+                        .append(state)
+                        .append(" | ")
+                        .append(count)
+                        .append(" |\n"));
+        text.append(
+                "\n## Operators\n\n| operator | type | passed | other | worst error/bound |\n|---|---|---|---|---|\n");
         for (Matrix.Cell cell : Matrix.of(report)) {
             text.append(String.format(
                     Locale.ROOT,
@@ -80,14 +82,17 @@ final class TextReports {
                         .append("`\n");
             }
         }
-        text.append("\n## Rules without a case\n\n").append(String.join(", ", report.untested())).append('\n');
+        text.append("\n## Rules without a case\n\n")
+                .append(String.join(", ", report.untested()))
+                .append('\n');
         return text.toString();
     }
 
     static String junit(RunReport report) {
         StringBuilder text = new StringBuilder("<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n");
-        long failures =
-                report.results().stream().filter(result -> result.state() == CaseState.FAIL).count();
+        long failures = report.results().stream()
+                .filter(result -> result.state() == CaseState.FAIL)
+                .count();
         long declined = report.results().stream()
                 .filter(result -> result.state() == CaseState.DECLINED)
                 .count();

@@ -36,8 +36,7 @@ final class CaseExecutor {
             String text = broken ? "declined after supports() said yes: " : failure.code() + ": ";
             found = new Found(broken ? CaseState.FAIL : CaseState.ERROR, text + message(failure), List.of());
         } catch (RuntimeException failure) {
-            found = new Found(
-                    CaseState.ERROR, failure.getClass().getSimpleName() + ": " + message(failure), List.of());
+            found = new Found(CaseState.ERROR, failure.getClass().getSimpleName() + ": " + message(failure), List.of());
         }
         long milliseconds = (System.nanoTime() - start) / 1_000_000;
         return new CaseResult(one, found.state(), found.reason(), found.checks(), milliseconds, request.replay(one));
@@ -66,7 +65,8 @@ final class CaseExecutor {
         Execution truth = Execution.of(oracle, scenario, POISONS[0]);
         List<Check> oracleChecks = judge(scenario, truth, oracle);
         if (!truth.breaches().isEmpty() || oracleChecks.stream().anyMatch(check -> !check.held())) {
-            return new Found(CaseState.UNTRUSTED, "the oracle fails: " + explain(oracleChecks, truth.breaches()), oracleChecks);
+            return new Found(
+                    CaseState.UNTRUSTED, "the oracle fails: " + explain(oracleChecks, truth.breaches()), oracleChecks);
         }
         List<Check> checks = new ArrayList<>();
         List<String> breaches = new ArrayList<>();
@@ -105,9 +105,7 @@ final class CaseExecutor {
         for (int step = 0; step < first.size(); step++) {
             for (Map.Entry<String, HostTensor> output : first.get(step).entrySet()) {
                 HostTensor other = second.get(step).get(output.getKey());
-                if (other != null
-                        && !Arrays.equals(output.getValue().bytes(), other.bytes())
-                        && breaches.isEmpty()) {
+                if (other != null && !Arrays.equals(output.getValue().bytes(), other.bytes()) && breaches.isEmpty()) {
                     breaches.add("output '" + output.getKey() + "' of step " + step
                             + " depends on what memory held before, though determinism is declared");
                 }

@@ -15,12 +15,7 @@ import java.util.List;
  * @param replay the command that repeats it
  */
 public record CaseResult(
-        ConformanceCase subject,
-        CaseState state,
-        String reason,
-        List<Check> checks,
-        long milliseconds,
-        String replay) {
+        ConformanceCase subject, CaseState state, String reason, List<Check> checks, long milliseconds, String replay) {
 
     public CaseResult {
         checks = List.copyOf(checks);

@@ -109,7 +109,8 @@ record Execution(List<Map<String, HostTensor>> outputs, List<String> breaches) {
         Set<String> seen = new HashSet<>();
         for (Program.Step step : program.plan()) {
             if (!step.executedBy().equals(backend.device().address())) {
-                breaches.add("hidden fallback: " + step + ", which is not " + backend.device().address());
+                breaches.add("hidden fallback: " + step + ", which is not "
+                        + backend.device().address());
             }
             for (Node node : step.nodes()) {
                 if (!seen.add(node.name())) {
@@ -174,7 +175,8 @@ record Execution(List<Map<String, HostTensor>> outputs, List<String> breaches) {
             byte poison,
             List<String> breaches) {
         Buffer buffer = buffer(buffers, name);
-        byte[] all = new byte[Math.toIntExact(buffer.request().type().bytes(buffer.request().dims()))];
+        byte[] all = new byte
+                [Math.toIntExact(buffer.request().type().bytes(buffer.request().dims()))];
         buffer.read(0, MemorySegment.ofArray(all));
         int used = Math.toIntExact(value.type().bytes(step.dims()));
         for (int index = used; index < all.length; index++) {

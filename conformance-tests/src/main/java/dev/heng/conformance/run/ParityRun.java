@@ -70,8 +70,8 @@ public final class ParityRun {
 
     /** The thread that owns both backends. */
     private final class Worker implements AutoCloseable {
-        private final ExecutorService thread =
-                Executors.newSingleThreadExecutor(Thread.ofPlatform().daemon().name("parity").factory());
+        private final ExecutorService thread = Executors.newSingleThreadExecutor(
+                Thread.ofPlatform().daemon().name("parity").factory());
         private @Nullable Backend opened;
         private @Nullable Backend truth;
         private boolean hung;
@@ -145,7 +145,12 @@ public final class ParityRun {
                     CaseResult last = results.removeLast();
                     String reason = "the backend could not be closed after its cases: " + closed.trouble();
                     results.add(new CaseResult(
-                            last.subject(), CaseState.ERROR, reason, last.checks(), last.milliseconds(), last.replay()));
+                            last.subject(),
+                            CaseState.ERROR,
+                            reason,
+                            last.checks(),
+                            last.milliseconds(),
+                            last.replay()));
                 }
             }
             thread.shutdownNow();

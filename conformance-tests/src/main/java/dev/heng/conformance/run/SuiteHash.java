@@ -15,8 +15,10 @@ final class SuiteHash {
     static String compute() {
         try {
             MessageDigest digest = MessageDigest.getInstance("SHA-256");
-            Suite.standard().cases().forEach(one -> digest.update(
-                    (one.id() + one.rules() + one.level() + "\n").getBytes(StandardCharsets.UTF_8)));
+            Suite.standard()
+                    .cases()
+                    .forEach(one -> digest.update(
+                            (one.id() + one.rules() + one.level() + "\n").getBytes(StandardCharsets.UTF_8)));
             digest.update(OperatorRules.text().getBytes(StandardCharsets.UTF_8));
             return HexFormat.of().formatHex(digest.digest());
         } catch (NoSuchAlgorithmException e) {

@@ -5,8 +5,8 @@ import dev.heng.conformance.bound.Formula;
 import dev.heng.conformance.fill.Degeneracy;
 import dev.heng.conformance.fill.MatrixFill;
 import dev.heng.conformance.random.RandomStream;
-import dev.heng.spi.Batch;
 import dev.heng.spi.BackendException;
+import dev.heng.spi.Batch;
 import dev.heng.spi.NumericsProfile;
 import dev.heng.spi.NumericsProfile.Accumulation;
 import dev.heng.spi.NumericsProfile.Product;
@@ -62,9 +62,11 @@ final class AttentionFamilies {
             }
         }
         Plan decode = PLANS.get(5);
-        families.add(DType.BF16, decode, new Mla(3, 7, 4, 6, 136, new Quantization.Fp8Blocks(128, 128, DType.F32)), "MLA");
+        families.add(
+                DType.BF16, decode, new Mla(3, 7, 4, 6, 136, new Quantization.Fp8Blocks(128, 128, DType.F32)), "MLA");
         families.add(DType.BF16, decode, new Mla(2, 4, 2, 4, 16, new Quantization.Int8Channels(DType.BF16)), "MLA");
-        families.add(DType.BF16, decode, new Mla(2, 4, 2, 4, 32, new Quantization.Int4Groups(32, DType.BF16, false)), "MLA");
+        families.add(
+                DType.BF16, decode, new Mla(2, 4, 2, 4, 32, new Quantization.Int4Groups(32, DType.BF16, false)), "MLA");
         families.outOfRange();
     }
 
@@ -78,7 +80,8 @@ final class AttentionFamilies {
         int valueWidth();
     }
 
-    private record Mla(int heads, int nope, int rope, int value, int latent, Quantization quantization) implements Kind {
+    private record Mla(int heads, int nope, int rope, int value, int latent, Quantization quantization)
+            implements Kind {
         @Override
         public int queryWidth() {
             return heads * (nope + rope);
@@ -144,9 +147,10 @@ final class AttentionFamilies {
     private void add(DType dtype, Plan plan, Kind kind, String prefix) {
         List<String> rules = prefix.equals("MLA")
                 ? List.of(
-                        "MLA-001", "MLA-002", "MLA-003", "MLA-004", "MLA-005", "MLA-006", "MLA-007", "MLA-008", "KV-001",
-                        "KV-002", "KV-003", "RUN-007")
-                : List.of("GQA-001", "GQA-002", "GQA-003", "MLA-004", "MLA-005", "KV-001", "KV-002", "KV-003", "RUN-007");
+                        "MLA-001", "MLA-002", "MLA-003", "MLA-004", "MLA-005", "MLA-006", "MLA-007", "MLA-008",
+                        "KV-001", "KV-002", "KV-003", "RUN-007")
+                : List.of(
+                        "GQA-001", "GQA-002", "GQA-003", "MLA-004", "MLA-005", "KV-001", "KV-002", "KV-003", "RUN-007");
         String op = prefix.equals("MLA") ? "MlaAttention" : "GroupedQueryAttention";
         cases.add(
                 plan.level(),
@@ -187,12 +191,17 @@ final class AttentionFamilies {
                                 HostTensor.ints(new int[] {1}, bad.sequence()),
                                 "page_table",
                                 HostTensor.ints(new int[] {1, 2}, bad.page(), bad.page()));
-                        Map<String, Long> dims = Map.of(
-                                Dim.TOKENS, 1L, Dim.SEQUENCES, 1L, Dim.PAGES, 3L, Dim.PAGES_PER_SEQUENCE, 2L);
+                        Map<String, Long> dims =
+                                Map.of(Dim.TOKENS, 1L, Dim.SEQUENCES, 1L, Dim.PAGES, 3L, Dim.PAGES_PER_SEQUENCE, 2L);
                         Scenario.Step step =
                                 new Scenario.Step(dims, Batch.NONE, inputs, BackendException.Code.INVALID_DATA);
                         return new Scenario(
-                                builder.build(), Map.of(), List.of(step), (_, _, _) -> List.of(), Degeneracy.of(), true);
+                                builder.build(),
+                                Map.of(),
+                                List.of(step),
+                                (_, _, _) -> List.of(),
+                                Degeneracy.of(),
+                                true);
                     });
         }
     }
@@ -209,8 +218,7 @@ final class AttentionFamilies {
                 builder.input("positions", TensorType.of(DType.I32, tokens)),
                 builder.input("sequences", TensorType.of(DType.I32, tokens)),
                 builder.input(
-                        "page_table",
-                        TensorType.of(DType.I32, Dim.of(Dim.SEQUENCES), Dim.of(Dim.PAGES_PER_SEQUENCE))));
+                        "page_table", TensorType.of(DType.I32, Dim.of(Dim.SEQUENCES), Dim.of(Dim.PAGES_PER_SEQUENCE))));
         Value result = switch (kind) {
             case Mla mla -> {
                 Value cache = builder.cache("latent_cache", dtype, PAGE_SIZE, mla.latent() + mla.rope());
@@ -225,7 +233,10 @@ final class AttentionFamilies {
             }
             case Gqa gqa -> {
                 Value keys = builder.kvAppend(
-                        "append_keys", builder.cache("key_cache", dtype, PAGE_SIZE, widths[0]), parts.subList(0, 1), paging);
+                        "append_keys",
+                        builder.cache("key_cache", dtype, PAGE_SIZE, widths[0]),
+                        parts.subList(0, 1),
+                        paging);
                 Value values = builder.kvAppend(
                         "append_values",
                         builder.cache("value_cache", dtype, PAGE_SIZE, widths[1]),
@@ -253,6 +264,7 @@ final class AttentionFamilies {
         private final StoredWeight kvB;
         /** By sequence: all rows that its cache will ever hold, by part. */
         private final double[][][] history;
+
         private final int sequences;
         private final int entries;
         private final int pages;
@@ -287,7 +299,8 @@ final class AttentionFamilies {
             this.history = new double[sequences][widths.length][];
             for (int sequence = 0; sequence < sequences; sequence++) {
                 for (int part = 0; part < widths.length; part++) {
-                    history[sequence][part] = numbers(stream.split("history").split(sequence).split(part), last[sequence] * widths[part]);
+                    history[sequence][part] =
+                            numbers(stream.split("history").split(sequence).split(part), last[sequence] * widths[part]);
                 }
             }
         }
@@ -352,7 +365,11 @@ final class AttentionFamilies {
                         Arrays.fill(rows, row * widths[part], (row + 1) * widths[part], Double.NaN);
                     } else {
                         System.arraycopy(
-                                history[owner[row]][part], at[row] * widths[part], rows, row * widths[part], widths[part]);
+                                history[owner[row]][part],
+                                at[row] * widths[part],
+                                rows,
+                                row * widths[part],
+                                widths[part]);
                     }
                 }
                 inputs.put("part" + part, HostTensor.floats(dtype, new int[] {tokens, widths[part]}, rows));
@@ -392,7 +409,14 @@ final class AttentionFamilies {
         }
 
         private void mla(
-                Mla mla, Arithmetic arithmetic, int step, int row, int sequence, int slots, double[] exact, double[] limits) {
+                Mla mla,
+                Arithmetic arithmetic,
+                int step,
+                int row,
+                int sequence,
+                int slots,
+                double[] exact,
+                double[] limits) {
             double[] latents = history[sequence][0];
             double[] ropes = history[sequence][1];
             double[] q = queriesOfStep.get(step);
@@ -443,7 +467,14 @@ final class AttentionFamilies {
         }
 
         private void gqa(
-                Gqa gqa, Arithmetic arithmetic, int step, int row, int sequence, int slots, double[] exact, double[] limits) {
+                Gqa gqa,
+                Arithmetic arithmetic,
+                int step,
+                int row,
+                int sequence,
+                int slots,
+                double[] exact,
+                double[] limits) {
             double[] keys = history[sequence][0];
             double[] values = history[sequence][1];
             double[] q = queriesOfStep.get(step);

@@ -26,8 +26,8 @@ final class CaseList {
             String title,
             String variant,
             ConformanceCase.Recipe recipe) {
-        String id = level.name().toLowerCase(Locale.ROOT) + "_" + rules.getFirst().replace('-', '_') + "_" + title + "/"
-                + variant;
+        String id = level.name().toLowerCase(Locale.ROOT) + "_"
+                + rules.getFirst().replace('-', '_') + "_" + title + "/" + variant;
         if (cases.put(id, new ConformanceCase(id, op, dtype, rules, level, recipe)) != null) {
             throw new IllegalStateException("two cases are called " + id);
         }

@@ -62,18 +62,14 @@ final class ChoiceFamilies {
                 (_, _) -> {
                     double nan = Double.NaN;
                     double infinity = Double.POSITIVE_INFINITY;
-                    return argmax(
-                            dtype,
-                            6,
-                            4,
-                            new double[] {
-                                nan, -infinity, nan, nan, // 1
-                                nan, nan, nan, nan, // 0
-                                -infinity, -infinity, -infinity, -infinity, // 0
-                                -0.0, 0.0, -1, nan, // 0: -0 equals 0
-                                1, infinity, nan, infinity, // 1
-                                nan, -3, -2, -2 // 2
-                            });
+                    return argmax(dtype, 6, 4, new double[] {
+                        nan, -infinity, nan, nan, // 1
+                        nan, nan, nan, nan, // 0
+                        -infinity, -infinity, -infinity, -infinity, // 0
+                        -0.0, 0.0, -1, nan, // 0: -0 equals 0
+                        1, infinity, nan, infinity, // 1
+                        nan, -3, -2, -2 // 2
+                    });
                 });
     }
 
@@ -117,8 +113,15 @@ final class ChoiceFamilies {
                 "Sample",
                 "f32",
                 List.of(
-                        "SAMPLE-003", "SAMPLE-001", "SAMPLE-002", "SAMPLE-004", "SAMPLE-005", "SAMPLE-006", "SAMPLE-007",
-                        "SAMPLE-008", "SAMPLE-009"),
+                        "SAMPLE-003",
+                        "SAMPLE-001",
+                        "SAMPLE-002",
+                        "SAMPLE-004",
+                        "SAMPLE-005",
+                        "SAMPLE-006",
+                        "SAMPLE-007",
+                        "SAMPLE-008",
+                        "SAMPLE-009"),
                 "samplesByCounter",
                 "O=" + rows + "/V=" + width,
                 (id, seed) -> {

@@ -45,7 +45,8 @@ final class ElementFamilies {
                 families.swiglu(level, dtype, tokens, width, variant);
                 for (DType to : TYPES) {
                     if (to != dtype) {
-                        families.cast(level, dtype, to, tokens, width, name(dtype) + "-to-" + name(to) + "/T=" + tokens);
+                        families.cast(
+                                level, dtype, to, tokens, width, name(dtype) + "-to-" + name(to) + "/T=" + tokens);
                     }
                 }
                 families.norm(level, dtype, tokens, 1, width, variant);
@@ -83,24 +84,31 @@ final class ElementFamilies {
     }
 
     private void embed(Level level, DType out, int tokens, int width, String variant) {
-        cases.add(level, "Embed", name(out), List.of("EMBED-001", "FORMAT-001", "RUN-011"), "gathersRows", variant, (id, seed) -> {
-            int vocabulary = 37;
-            GraphBuilder builder = new GraphBuilder("embed");
-            TensorType type = TensorType.of(DType.BF16, Shape.of(vocabulary, width));
-            Value table = builder.weight("table", type);
-            Value ids = builder.input("tokens", TensorType.of(DType.I32, Dim.of(Dim.TOKENS)));
-            builder.output("y", builder.embed("embed", table, ids, out));
-            StoredWeight weight = StoredWeight.draw(
-                    RandomStream.of(id, seed, "table"), type, MatrixFill.NORMAL, StoredWeight.Scales.ALIKE);
-            int[] chosen = indices(RandomStream.of(id, seed, "tokens"), tokens, vocabulary);
-            return Scenario.of(
-                    builder.build(),
-                    Map.of("table", weight),
-                    tokens(tokens),
-                    Map.of("tokens", HostTensor.ints(new int[] {tokens}, chosen)),
-                    (_, outputs, _) -> List.of(
-                            Checks.rounded("y", Checks.output(outputs, "y"), gather(weight.real(), chosen, width))));
-        });
+        cases.add(
+                level,
+                "Embed",
+                name(out),
+                List.of("EMBED-001", "FORMAT-001", "RUN-011"),
+                "gathersRows",
+                variant,
+                (id, seed) -> {
+                    int vocabulary = 37;
+                    GraphBuilder builder = new GraphBuilder("embed");
+                    TensorType type = TensorType.of(DType.BF16, Shape.of(vocabulary, width));
+                    Value table = builder.weight("table", type);
+                    Value ids = builder.input("tokens", TensorType.of(DType.I32, Dim.of(Dim.TOKENS)));
+                    builder.output("y", builder.embed("embed", table, ids, out));
+                    StoredWeight weight = StoredWeight.draw(
+                            RandomStream.of(id, seed, "table"), type, MatrixFill.NORMAL, StoredWeight.Scales.ALIKE);
+                    int[] chosen = indices(RandomStream.of(id, seed, "tokens"), tokens, vocabulary);
+                    return Scenario.of(
+                            builder.build(),
+                            Map.of("table", weight),
+                            tokens(tokens),
+                            Map.of("tokens", HostTensor.ints(new int[] {tokens}, chosen)),
+                            (_, outputs, _) -> List.of(Checks.rounded(
+                                    "y", Checks.output(outputs, "y"), gather(weight.real(), chosen, width))));
+                });
     }
 
     /** Returns indices that begin with the last and the first one, then repeat at random. */
@@ -211,11 +219,18 @@ final class ElementFamilies {
     }
 
     private void add(Level level, DType dtype, int tokens, int width, String variant) {
-        cases.add(level, "Add", name(dtype), List.of("ADD-001", "FORMAT-002", "RUN-011"), "roundsTheSumOnce", variant, (id, seed) -> {
-            HostTensor left = normal(RandomStream.of(id, seed, "a"), dtype, tokens, width, 1);
-            HostTensor right = normal(RandomStream.of(id, seed, "b"), dtype, tokens, width, 3);
-            return sum(dtype, width, left, right);
-        });
+        cases.add(
+                level,
+                "Add",
+                name(dtype),
+                List.of("ADD-001", "FORMAT-002", "RUN-011"),
+                "roundsTheSumOnce",
+                variant,
+                (id, seed) -> {
+                    HostTensor left = normal(RandomStream.of(id, seed, "a"), dtype, tokens, width, 1);
+                    HostTensor right = normal(RandomStream.of(id, seed, "b"), dtype, tokens, width, 3);
+                    return sum(dtype, width, left, right);
+                });
     }
 
     private static Scenario sum(DType dtype, int width, HostTensor left, HostTensor right) {
@@ -271,30 +286,45 @@ final class ElementFamilies {
     }
 
     private void cast(Level level, DType from, DType to, int tokens, int width, String variant) {
-        cases.add(level, "Cast", name(to), List.of("CAST-001", "FORMAT-002", "FORMAT-003"), "roundsOnce", variant, (id, seed) -> {
-            GraphBuilder builder = new GraphBuilder("cast");
-            Value x = builder.input("x", rows(from, width));
-            builder.output("y", builder.cast("cast", x, to));
-            RandomStream stream = RandomStream.of(id, seed, "x");
-            double[] values = new double[tokens * width];
-            for (int index = 0; index < values.length; index++) {
-                // Every binade of the smaller type, its subnormals and beyond its range.
-                values[index] = Math.scalb(stream.signedUniform(), stream.between(-30, 20));
-            }
-            HostTensor input = HostTensor.floats(from, new int[] {tokens, width}, values);
-            return Scenario.of(
-                    builder.build(),
-                    Map.of(),
-                    tokens(tokens),
-                    Map.of("x", input),
-                    (_, outputs, _) -> List.of(Checks.rounded("y", Checks.output(outputs, "y"), input.doubles())));
-        });
+        cases.add(
+                level,
+                "Cast",
+                name(to),
+                List.of("CAST-001", "FORMAT-002", "FORMAT-003"),
+                "roundsOnce",
+                variant,
+                (id, seed) -> {
+                    GraphBuilder builder = new GraphBuilder("cast");
+                    Value x = builder.input("x", rows(from, width));
+                    builder.output("y", builder.cast("cast", x, to));
+                    RandomStream stream = RandomStream.of(id, seed, "x");
+                    double[] values = new double[tokens * width];
+                    for (int index = 0; index < values.length; index++) {
+                        // Every binade of the smaller type, its subnormals and beyond its range.
+                        values[index] = Math.scalb(stream.signedUniform(), stream.between(-30, 20));
+                    }
+                    HostTensor input = HostTensor.floats(from, new int[] {tokens, width}, values);
+                    return Scenario.of(
+                            builder.build(),
+                            Map.of(),
+                            tokens(tokens),
+                            Map.of("x", input),
+                            (_, outputs, _) ->
+                                    List.of(Checks.rounded("y", Checks.output(outputs, "y"), input.doubles())));
+                });
     }
 
     private void slice(Level level, DType dtype, int tokens, int width, String variant) {
         int whole = width + 5;
-        cases.add(level, "Slice", name(dtype), List.of("SLICE-001", "FORMAT-010"), "copiesColumns", variant, (id, seed) ->
-                slice(dtype, whole, 3, width, normal(RandomStream.of(id, seed, "x"), dtype, tokens, whole, 1)));
+        cases.add(
+                level,
+                "Slice",
+                name(dtype),
+                List.of("SLICE-001", "FORMAT-010"),
+                "copiesColumns",
+                variant,
+                (id, seed) ->
+                        slice(dtype, whole, 3, width, normal(RandomStream.of(id, seed, "x"), dtype, tokens, whole, 1)));
     }
 
     private static Scenario slice(DType dtype, int whole, int from, int width, HostTensor x) {
@@ -323,7 +353,8 @@ final class ElementFamilies {
         long[] all = x.bits();
         long[] bits = new long[chosen.length * width];
         for (int row = 0; row < chosen.length; row++) {
-            System.arraycopy(all, Math.floorMod(chosen[row], Math.max(1, x.shape()[0])) * width, bits, row * width, width);
+            System.arraycopy(
+                    all, Math.floorMod(chosen[row], Math.max(1, x.shape()[0])) * width, bits, row * width, width);
         }
         HostTensor expected = new HostTensor(dtype, new int[] {chosen.length, width}, new byte[0]).withBits(bits);
         return Scenario.of(
@@ -335,11 +366,19 @@ final class ElementFamilies {
     }
 
     private void select(Level level, DType dtype, int tokens, int width, String variant) {
-        cases.add(level, "SelectRows", name(dtype), List.of("SELECT-001", "FORMAT-010"), "copiesRowsInAnyOrder", variant, (id, seed) -> {
-            HostTensor x = normal(RandomStream.of(id, seed, "x"), dtype, tokens, width, 1);
-            int[] chosen = tokens == 0 ? new int[0] : indices(RandomStream.of(id, seed, "rows"), 2 * tokens, tokens);
-            return selection(dtype, width, x, chosen);
-        });
+        cases.add(
+                level,
+                "SelectRows",
+                name(dtype),
+                List.of("SELECT-001", "FORMAT-010"),
+                "copiesRowsInAnyOrder",
+                variant,
+                (id, seed) -> {
+                    HostTensor x = normal(RandomStream.of(id, seed, "x"), dtype, tokens, width, 1);
+                    int[] chosen =
+                            tokens == 0 ? new int[0] : indices(RandomStream.of(id, seed, "rows"), 2 * tokens, tokens);
+                    return selection(dtype, width, x, chosen);
+                });
     }
 
     private void selectOutOfRange() {
@@ -369,48 +408,59 @@ final class ElementFamilies {
     }
 
     private void swiglu(Level level, DType dtype, int tokens, int width, String variant) {
-        cases.add(level, "Swiglu", name(dtype), List.of("SWIGLU-001", "SWIGLU-002"), "gatesAndRoundsOnce", variant, (id, seed) -> {
-            GraphBuilder builder = new GraphBuilder("swiglu");
-            Value gate = builder.input("gate", rows(dtype, width));
-            Value up = builder.input("up", rows(dtype, width));
-            builder.output("y", builder.swiglu("swiglu", gate, up));
-            HostTensor g = normal(RandomStream.of(id, seed, "gate"), dtype, tokens, width, 4);
-            HostTensor u = normal(RandomStream.of(id, seed, "up"), dtype, tokens, width, 2);
-            double[] gates = g.doubles();
-            if (gates.length > 8) {
-                // So negative that e^-gate overflows F32: a zero, not NaN (SWIGLU-002).
-                gates[0] = -120;
-                gates[gates.length - 1] = -3000;
-                g = HostTensor.floats(dtype, g.shape(), gates);
-                gates = g.doubles();
-            }
-            double[] ups = u.doubles();
-            double[] exact = new double[gates.length];
-            for (int index = 0; index < exact.length; index++) {
-                exact[index] = ScalarFunction.SILU.exact(gates[index]) * ups[index];
-            }
-            return Scenario.of(
-                    builder.build(), Map.of(), tokens(tokens), Map.of("gate", g, "up", u), (_, outputs, profile) -> {
-                        HostTensor got = Checks.output(outputs, "y");
-                        // The function's declared error and one multiplication in F32; below its normal range, the smallest steps.
-                        double relative =
-                                MatrixUnits.scalar(profile, NumericsProfile.ScalarFunction.SILU) + 2 * 0x1p-24;
-                        double floor = profile.flushesSubnormals() ? 0x1p-125 : 0x1p-147;
-                        double[] limits = new double[exact.length];
-                        for (int index = 0; index < limits.length; index++) {
-                            limits[index] = Checks.outputRounding(got, exact[index])
-                                    + relative * Math.abs(exact[index])
-                                    + floor * (1 + Math.abs(ups[index]));
-                        }
-                        return List.of(Checks.within("y", got, exact, new IntervalBound(Formula.F9, limits)));
-                    });
-        });
+        cases.add(
+                level,
+                "Swiglu",
+                name(dtype),
+                List.of("SWIGLU-001", "SWIGLU-002"),
+                "gatesAndRoundsOnce",
+                variant,
+                (id, seed) -> {
+                    GraphBuilder builder = new GraphBuilder("swiglu");
+                    Value gate = builder.input("gate", rows(dtype, width));
+                    Value up = builder.input("up", rows(dtype, width));
+                    builder.output("y", builder.swiglu("swiglu", gate, up));
+                    HostTensor g = normal(RandomStream.of(id, seed, "gate"), dtype, tokens, width, 4);
+                    HostTensor u = normal(RandomStream.of(id, seed, "up"), dtype, tokens, width, 2);
+                    double[] gates = g.doubles();
+                    if (gates.length > 8) {
+                        // So negative that e^-gate overflows F32: a zero, not NaN (SWIGLU-002).
+                        gates[0] = -120;
+                        gates[gates.length - 1] = -3000;
+                        g = HostTensor.floats(dtype, g.shape(), gates);
+                        gates = g.doubles();
+                    }
+                    double[] ups = u.doubles();
+                    double[] exact = new double[gates.length];
+                    for (int index = 0; index < exact.length; index++) {
+                        exact[index] = ScalarFunction.SILU.exact(gates[index]) * ups[index];
+                    }
+                    return Scenario.of(
+                            builder.build(),
+                            Map.of(),
+                            tokens(tokens),
+                            Map.of("gate", g, "up", u),
+                            (_, outputs, profile) -> {
+                                HostTensor got = Checks.output(outputs, "y");
+                                // The function's declared error and one multiplication in F32; below its normal range,
+                                // the smallest steps.
+                                double relative =
+                                        MatrixUnits.scalar(profile, NumericsProfile.ScalarFunction.SILU) + 2 * 0x1p-24;
+                                double floor = profile.flushesSubnormals() ? 0x1p-125 : 0x1p-147;
+                                double[] limits = new double[exact.length];
+                                for (int index = 0; index < limits.length; index++) {
+                                    limits[index] = Checks.outputRounding(got, exact[index])
+                                            + relative * Math.abs(exact[index])
+                                            + floor * (1 + Math.abs(ups[index]));
+                                }
+                                return List.of(Checks.within("y", got, exact, new IntervalBound(Formula.F9, limits)));
+                            });
+                });
     }
 
     private void norm(Level level, DType dtype, int tokens, int groups, int width, String variant) {
-        List<String> rules = groups == 1
-                ? List.of("NORM-001", "NORM-003", "NORM-004")
-                : List.of("NORM-002", "NORM-001", "NORM-003");
+        List<String> rules =
+                groups == 1 ? List.of("NORM-001", "NORM-003", "NORM-004") : List.of("NORM-002", "NORM-001", "NORM-003");
         for (double scale : new double[] {1, 1e-3}) {
             cases.add(
                     level,
@@ -423,8 +473,7 @@ final class ElementFamilies {
         }
     }
 
-    private static Scenario norm(
-            String id, long seed, DType dtype, int tokens, int groups, int width, double scale) {
+    private static Scenario norm(String id, long seed, DType dtype, int tokens, int groups, int width, double scale) {
         // Large enough to matter beside squares of 1e-3, and of an odd value that no library has for a default.
         double epsilon = 3e-6;
         GraphBuilder builder = new GraphBuilder("norm");
@@ -455,18 +504,21 @@ final class ElementFamilies {
                         values[group * width + index] / Math.sqrt(sum / width + epsilon) * stored.real()[index];
             }
         }
-        return Scenario.of(builder.build(), Map.of("weight", stored), tokens(tokens), Map.of("x", x), (_, outputs, profile) -> {
-            HostTensor got = Checks.output(outputs, "y");
-            // Squares and their sum in F32 in any order, halved by the root; the root's own error; mean, epsilon and two products.
-            double relative = (width + 3) * 0x1p-24 / 2
-                    + MatrixUnits.scalar(profile, NumericsProfile.ScalarFunction.RSQRT)
-                    + 3 * 0x1p-24;
-            double[] limits = new double[exact.length];
-            for (int index = 0; index < limits.length; index++) {
-                limits[index] = Checks.outputRounding(got, exact[index]) + 1.01 * relative * Math.abs(exact[index]);
-            }
-            return List.of(Checks.within("y", got, exact, new IntervalBound(Formula.F9, limits)));
-        });
+        return Scenario.of(
+                builder.build(), Map.of("weight", stored), tokens(tokens), Map.of("x", x), (_, outputs, profile) -> {
+                    HostTensor got = Checks.output(outputs, "y");
+                    // Squares and their sum in F32 in any order, halved by the root; the root's own error; mean,
+                    // epsilon and two products.
+                    double relative = (width + 3) * 0x1p-24 / 2
+                            + MatrixUnits.scalar(profile, NumericsProfile.ScalarFunction.RSQRT)
+                            + 3 * 0x1p-24;
+                    double[] limits = new double[exact.length];
+                    for (int index = 0; index < limits.length; index++) {
+                        limits[index] =
+                                Checks.outputRounding(got, exact[index]) + 1.01 * relative * Math.abs(exact[index]);
+                    }
+                    return List.of(Checks.within("y", got, exact, new IntervalBound(Formula.F9, limits)));
+                });
     }
 
     private void rope(Level level, DType dtype, Op.Pairing pairing, int tokens, String variant) {
@@ -504,8 +556,7 @@ final class ElementFamilies {
                             rotation.graph(),
                             Map.of(),
                             rotation.steps(),
-                            (_, outputs, _) ->
-                                    List.of(Checks.rounded("y", Checks.output(outputs, "y"), x.doubles())),
+                            (_, outputs, _) -> List.of(Checks.rounded("y", Checks.output(outputs, "y"), x.doubles())),
                             rotation.degeneracy(),
                             true);
                 });
@@ -557,7 +608,8 @@ final class ElementFamilies {
                 Map.of("x", input, "positions", HostTensor.ints(new int[] {tokens}, positions)),
                 (_, outputs, profile) -> {
                     HostTensor got = Checks.output(outputs, "y");
-                    // Sine and cosine, the factor, two products and a sum in F32; elements that no pair touches are copied.
+                    // Sine and cosine, the factor, two products and a sum in F32; elements that no pair touches are
+                    // copied.
                     double relative = MatrixUnits.scalar(profile, NumericsProfile.ScalarFunction.SINCOS) + 4 * 0x1p-24;
                     double[] limits = new double[exact.length];
                     for (int index = 0; index < limits.length; index++) {

@@ -88,7 +88,9 @@ public record HostTensor(DType dtype, int[] shape, byte[] bytes) {
     public double[] doubles() {
         FloatFormat format = format(dtype);
         long mask = dtype.bits() == 64 ? -1L : (1L << dtype.bits()) - 1;
-        return Arrays.stream(bits()).mapToDouble(bits -> format.decode(bits & mask)).toArray();
+        return Arrays.stream(bits())
+                .mapToDouble(bits -> format.decode(bits & mask))
+                .toArray();
     }
 
     /** Returns the elements of an integer tensor. */

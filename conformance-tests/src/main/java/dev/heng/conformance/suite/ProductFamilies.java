@@ -85,11 +85,14 @@ final class ProductFamilies {
             DType activations = plain ? format.dtype() : DType.BF16;
             families.sweep(format, activations, ActivationFormat.FLOAT);
             if (!plain) {
-                families.linear(Level.SMOKE, format, DType.F32, ActivationFormat.FLOAT, MatrixFill.UNIFORM, 4, 33, 160, false);
+                families.linear(
+                        Level.SMOKE, format, DType.F32, ActivationFormat.FLOAT, MatrixFill.UNIFORM, 4, 33, 160, false);
             }
             switch (format.quantization()) {
-                case Quantization.Int8Channels _ -> families.sweep(format, activations, ActivationFormat.INT8_PER_TOKEN);
-                case Quantization.Fp8Blocks blocks when blocks.blockColumns() == 128 -> {
+                case Quantization.Int8Channels _ ->
+                    families.sweep(format, activations, ActivationFormat.INT8_PER_TOKEN);
+                case Quantization.Fp8Blocks blocks
+                when blocks.blockColumns() == 128 -> {
                     families.sweep(format, activations, ActivationFormat.FP8_PER_TOKEN_128);
                     families.sweep(format, activations, ActivationFormat.FP8_PER_TOKEN_128_POWER_OF_TWO);
                 }
@@ -97,10 +100,38 @@ final class ProductFamilies {
             }
             if (plain) {
                 // Large enough for the bias test to see one part in a thousand through an output of 8 bits.
-                families.linear(Level.SMOKE, format, activations, ActivationFormat.FLOAT, MatrixFill.UNIFORM, 48, 96, 256, false);
-                families.linear(Level.SMOKE, format, activations, ActivationFormat.FLOAT, MatrixFill.HEAVY, 32, 48, 256, true);
-                families.linear(Level.SMOKE, format, activations, ActivationFormat.FLOAT, MatrixFill.ADVERSARIAL, 8, 24, 96, false);
-                families.linear(Level.SMOKE, format, activations, ActivationFormat.FLOAT, MatrixFill.NON_FINITE_ROWS, 9, 17, 40, false);
+                families.linear(
+                        Level.SMOKE,
+                        format,
+                        activations,
+                        ActivationFormat.FLOAT,
+                        MatrixFill.UNIFORM,
+                        48,
+                        96,
+                        256,
+                        false);
+                families.linear(
+                        Level.SMOKE, format, activations, ActivationFormat.FLOAT, MatrixFill.HEAVY, 32, 48, 256, true);
+                families.linear(
+                        Level.SMOKE,
+                        format,
+                        activations,
+                        ActivationFormat.FLOAT,
+                        MatrixFill.ADVERSARIAL,
+                        8,
+                        24,
+                        96,
+                        false);
+                families.linear(
+                        Level.SMOKE,
+                        format,
+                        activations,
+                        ActivationFormat.FLOAT,
+                        MatrixFill.NON_FINITE_ROWS,
+                        9,
+                        17,
+                        40,
+                        false);
                 families.exactIntegers(format);
             }
             families.grouped(format, activations, ActivationFormat.FLOAT);
@@ -112,11 +143,29 @@ final class ProductFamilies {
     private void sweep(Format format, DType activations, ActivationFormat activation) {
         for (int[] shape : SMOKE_SHAPES) {
             for (MatrixFill fill : List.of(MatrixFill.UNIFORM, MatrixFill.ONE_HOT)) {
-                linear(Level.SMOKE, format, activations, activation, fill, shape[0], shape[1], shape[2], shape[1] == 16);
+                linear(
+                        Level.SMOKE,
+                        format,
+                        activations,
+                        activation,
+                        fill,
+                        shape[0],
+                        shape[1],
+                        shape[2],
+                        shape[1] == 16);
             }
         }
         for (int[] shape : REQUIRED_SHAPES) {
-            linear(Level.REQUIRED, format, activations, activation, MatrixFill.UNIFORM, shape[0], shape[1], shape[2], false);
+            linear(
+                    Level.REQUIRED,
+                    format,
+                    activations,
+                    activation,
+                    MatrixFill.UNIFORM,
+                    shape[0],
+                    shape[1],
+                    shape[2],
+                    false);
         }
     }
 
@@ -130,7 +179,8 @@ final class ProductFamilies {
             int n,
             int k,
             boolean withBias) {
-        List<String> rules = new ArrayList<>(List.of("LINEAR-001", "LINEAR-002", "LINEAR-005", "QUANT-001", "QUANT-002"));
+        List<String> rules =
+                new ArrayList<>(List.of("LINEAR-001", "LINEAR-002", "LINEAR-005", "QUANT-001", "QUANT-002"));
         rules.addAll(format.rules());
         rules.addAll(activationRules(activation));
         if (withBias) {
@@ -139,10 +189,16 @@ final class ProductFamilies {
         if (fill == MatrixFill.NON_FINITE_ROWS) {
             rules.add("LINEAR-004");
         }
-        String variant = format.name() + "/x=" + ElementFamilies.name(activations) + "/" + activation + "/T=" + t + ",N=" + n
-                + ",K=" + k + "/fill=" + fill;
-        cases.add(level, "Linear", format.name(), rules, "multipliesWithinTheUnitsBound", variant, (id, seed) ->
-                linear(id, seed, format, activations, activation, fill, t, n, k, withBias));
+        String variant = format.name() + "/x=" + ElementFamilies.name(activations) + "/" + activation + "/T=" + t
+                + ",N=" + n + ",K=" + k + "/fill=" + fill;
+        cases.add(
+                level,
+                "Linear",
+                format.name(),
+                rules,
+                "multipliesWithinTheUnitsBound",
+                variant,
+                (id, seed) -> linear(id, seed, format, activations, activation, fill, t, n, k, withBias));
     }
 
     private static List<String> activationRules(ActivationFormat activation) {
@@ -172,16 +228,16 @@ final class ProductFamilies {
                 type,
                 sparse ? MatrixFill.ONE_HOT : fill,
                 sparse ? StoredWeight.Scales.DISTINCT : StoredWeight.Scales.ALIKE);
-        FilledMatrix x = fill.fill(
-                RandomStream.of(id, seed, "x"), HostTensor.format(activations), Operand.ACTIVATIONS, t, k);
+        FilledMatrix x =
+                fill.fill(RandomStream.of(id, seed, "x"), HostTensor.format(activations), Operand.ACTIVATIONS, t, k);
         double[] bias = withBias
                 ? MatrixFill.NORMAL
                         .fill(RandomStream.of(id, seed, "bias"), FloatFormat.F32, Operand.WEIGHTS, 1, n)
                         .values()
                 : null;
         // Adversarial data cancel in pairs of neighbours, so positions along K are not exchangeable for a blocked sum.
-        boolean exchangeable = fill.isSignedIndependent() && fill != MatrixFill.ADVERSARIAL && fill != MatrixFill.HEAVY
-                && !withBias;
+        boolean exchangeable =
+                fill.isSignedIndependent() && fill != MatrixFill.ADVERSARIAL && fill != MatrixFill.HEAVY && !withBias;
         return scenario(activations, type, weight, x.values(), bias, activation, t, n, k, exchangeable)
                 .with(x.degeneracy());
     }
@@ -237,9 +293,10 @@ final class ProductFamilies {
                     StoredWeight weight =
                             StoredWeight.plain(type, operands.weights().values());
                     double[] x = operands.activations().values();
-                    double[] exact = ProductMoments.of(x, weight.real(), 7, 37, 67).exact();
-                    Scenario scenario = scenario(
-                            format.dtype(), type, weight, x, null, ActivationFormat.FLOAT, 7, 37, 67, false);
+                    double[] exact =
+                            ProductMoments.of(x, weight.real(), 7, 37, 67).exact();
+                    Scenario scenario =
+                            scenario(format.dtype(), type, weight, x, null, ActivationFormat.FLOAT, 7, 37, 67, false);
                     Degeneracy found = operands.activations()
                             .degeneracy()
                             .and(operands.weights().degeneracy());
@@ -262,10 +319,16 @@ final class ProductFamilies {
         for (int[] load : loads) {
             for (MatrixFill fill : List.of(MatrixFill.UNIFORM, MatrixFill.ONE_HOT)) {
                 int rows = Arrays.stream(load).sum();
-                String variant = format.name() + "/" + activation + "/rows=" + rows + Arrays.toString(load).replace(" ", "")
-                        + "/fill=" + fill;
-                cases.add(Level.SMOKE, "GroupedLinear", format.name(), rules, "multipliesEachRowByItsExpert", variant, (id, seed) ->
-                        grouped(id, seed, format, activations, activation, fill, load));
+                String variant = format.name() + "/" + activation + "/rows=" + rows
+                        + Arrays.toString(load).replace(" ", "") + "/fill=" + fill;
+                cases.add(
+                        Level.SMOKE,
+                        "GroupedLinear",
+                        format.name(),
+                        rules,
+                        "multipliesEachRowByItsExpert",
+                        variant,
+                        (id, seed) -> grouped(id, seed, format, activations, activation, fill, load));
             }
         }
     }
@@ -333,18 +396,18 @@ final class ProductFamilies {
             return checks;
         };
         return new Scenario(
-                        builder.build(),
-                        Map.of("experts", weight),
-                        List.of(Scenario.Step.of(
-                                Map.of(Dim.TOKENS, (long) capacity),
-                                Map.of(
-                                        "rows",
-                                        HostTensor.floats(activations, new int[] {capacity, k}, x),
-                                        "offsets",
-                                        HostTensor.ints(new int[] {experts + 1}, offsets)))),
-                        judge,
-                        filled.degeneracy(),
-                        false);
+                builder.build(),
+                Map.of("experts", weight),
+                List.of(Scenario.Step.of(
+                        Map.of(Dim.TOKENS, (long) capacity),
+                        Map.of(
+                                "rows",
+                                HostTensor.floats(activations, new int[] {capacity, k}, x),
+                                "offsets",
+                                HostTensor.ints(new int[] {experts + 1}, offsets)))),
+                judge,
+                filled.degeneracy(),
+                false);
     }
 
     private static HostTensor got(HostTensor whole, int from, int to, int width) {
@@ -401,8 +464,7 @@ final class ProductFamilies {
             if (same && type.isPlain()) {
                 checks.add(Checks.within(what, got, moments.exact(), bound));
             } else {
-                checks.add(Checks.within(
-                        what, got, moments.exact(), new IntervalBound(bound.formula(), limits)));
+                checks.add(Checks.within(what, got, moments.exact(), new IntervalBound(bound.formula(), limits)));
             }
             if (same && exchangeable && type.isPlain() && moments.size() >= 512) {
                 checks.add(new Check(what + ": bias", BiasComparator.test(got.asFloats(), bound), false));

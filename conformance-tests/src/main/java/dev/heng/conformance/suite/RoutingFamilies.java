@@ -37,7 +37,14 @@ final class RoutingFamilies {
     private record Router(String name, RoutingRule rule) {}
 
     private static RoutingRule rule(
-            int experts, int groups, int kept, int chosen, RoutingRule.Score score, RoutingRule.GroupScore groupScore, RoutingRule.MaskedAs masked, double scale) {
+            int experts,
+            int groups,
+            int kept,
+            int chosen,
+            RoutingRule.Score score,
+            RoutingRule.GroupScore groupScore,
+            RoutingRule.MaskedAs masked,
+            double scale) {
         return new RoutingRule(experts, groups, kept, chosen, score, groupScore, masked, scale);
     }
 
@@ -45,16 +52,48 @@ final class RoutingFamilies {
             new Router("v3", RoutingRule.deepSeekV3()),
             new Router(
                     "v2",
-                    rule(160, 8, 3, 6, RoutingRule.Score.SOFTMAX, RoutingRule.GroupScore.MAXIMUM, RoutingRule.MaskedAs.ZERO, 16)),
+                    rule(
+                            160,
+                            8,
+                            3,
+                            6,
+                            RoutingRule.Score.SOFTMAX,
+                            RoutingRule.GroupScore.MAXIMUM,
+                            RoutingRule.MaskedAs.ZERO,
+                            16)),
             new Router(
                     "odd",
-                    rule(37, 1, 1, 5, RoutingRule.Score.SIGMOID, RoutingRule.GroupScore.MAXIMUM, RoutingRule.MaskedAs.NEGATIVE_INFINITY, 1)),
+                    rule(
+                            37,
+                            1,
+                            1,
+                            5,
+                            RoutingRule.Score.SIGMOID,
+                            RoutingRule.GroupScore.MAXIMUM,
+                            RoutingRule.MaskedAs.NEGATIVE_INFINITY,
+                            1)),
             new Router(
                     "all",
-                    rule(8, 1, 1, 8, RoutingRule.Score.SOFTMAX, RoutingRule.GroupScore.MAXIMUM, RoutingRule.MaskedAs.NEGATIVE_INFINITY, 1)),
+                    rule(
+                            8,
+                            1,
+                            1,
+                            8,
+                            RoutingRule.Score.SOFTMAX,
+                            RoutingRule.GroupScore.MAXIMUM,
+                            RoutingRule.MaskedAs.NEGATIVE_INFINITY,
+                            1)),
             new Router(
                     "softplus",
-                    rule(96, 1, 1, 6, RoutingRule.Score.SQRT_SOFTPLUS, RoutingRule.GroupScore.MAXIMUM, RoutingRule.MaskedAs.NEGATIVE_INFINITY, 1.5)));
+                    rule(
+                            96,
+                            1,
+                            1,
+                            6,
+                            RoutingRule.Score.SQRT_SOFTPLUS,
+                            RoutingRule.GroupScore.MAXIMUM,
+                            RoutingRule.MaskedAs.NEGATIVE_INFINITY,
+                            1.5)));
 
     static void addTo(CaseList cases) {
         RoutingFamilies families = new RoutingFamilies(cases);
@@ -176,8 +215,8 @@ final class RoutingFamilies {
                 router.name(),
                 (id, seed) -> {
                     int experts = router.rule().experts();
-                    RoutingInputs sound = RoutingFill.NORMAL_SMALL_BIAS.fill(
-                            RandomStream.of(id, seed, "routing"), 5, experts);
+                    RoutingInputs sound =
+                            RoutingFill.NORMAL_SMALL_BIAS.fill(RandomStream.of(id, seed, "routing"), 5, experts);
                     float[] logits = sound.logits().clone();
                     Arrays.fill(logits, 0, experts, Float.NaN);
                     logits[2 * experts + experts - 1] = Float.NaN;
@@ -219,9 +258,8 @@ final class RoutingFamilies {
         // Sentinels, other ranks' experts, duplicates within a token, ids at both ends of the range.
         int[] awkward = {-1, first - 1, first, first, first + local - 1, first + local, Integer.MAX_VALUE};
         for (int index = 0; index < chosen.length; index++) {
-            chosen[index] = stream.nextInt(3) == 0
-                    ? awkward[stream.nextInt(awkward.length)]
-                    : first + stream.nextInt(local);
+            chosen[index] =
+                    stream.nextInt(3) == 0 ? awkward[stream.nextInt(awkward.length)] : first + stream.nextInt(local);
         }
         HostTensor input = rows(RandomStream.of(id, seed, "x"), dtype, tokens, width);
         List<int[]> sorted = new ArrayList<>();
@@ -297,7 +335,8 @@ final class RoutingFamilies {
         GraphBuilder builder = new GraphBuilder("combine");
         Value rows =
                 builder.input("rows", TensorType.of(dtype, Dim.of(Dim.TOKENS).times(k), Dim.of(width)));
-        Value origins = builder.input("origins", TensorType.of(DType.I32, Dim.of(Dim.TOKENS).times(k)));
+        Value origins = builder.input(
+                "origins", TensorType.of(DType.I32, Dim.of(Dim.TOKENS).times(k)));
         Value weights = builder.input("weights", TensorType.of(DType.F32, Dim.of(Dim.TOKENS), Dim.of(k)));
         builder.output("y", builder.combine("combine", rows, origins, weights, dtype));
         RandomStream stream = RandomStream.of(id, seed, "origins");
@@ -313,7 +352,8 @@ final class RoutingFamilies {
                 present[slot] = true;
             }
         }
-        double[] values = rows(RandomStream.of(id, seed, "rows"), dtype, capacity, width).doubles();
+        double[] values =
+                rows(RandomStream.of(id, seed, "rows"), dtype, capacity, width).doubles();
         Arrays.fill(values, used * width, values.length, Double.NaN);
         HostTensor weight = rows(RandomStream.of(id, seed, "weights"), DType.F32, tokens, k);
         double[] factors = weight.doubles();
@@ -330,25 +370,28 @@ final class RoutingFamilies {
             factors[slot] = present[slot] ? factors[slot] : Double.NaN;
         }
         return Scenario.of(
-                builder.build(),
-                Map.of(),
-                Map.of(Dim.TOKENS, (long) tokens),
-                Map.of(
-                        "rows",
-                        HostTensor.floats(dtype, new int[] {capacity, width}, values),
-                        "origins",
-                        HostTensor.ints(new int[] {capacity}, origin),
-                        "weights",
-                        HostTensor.floats(DType.F32, new int[] {tokens, k}, factors)),
-                (_, outputs, _) -> {
-                    HostTensor got = Checks.output(outputs, "y");
-                    // COMBINE-001 itself asks for F32 or better, whatever a profile says.
-                    AccumulationError error = new AccumulationError(AccumulationProfile.FLOAT32_MULTIPLY_ADD, k);
-                    double[] limits = new double[exact.length];
-                    for (int index = 0; index < limits.length; index++) {
-                        limits[index] = Checks.outputRounding(got, exact[index]) + error.worstCase(magnitudes[index]);
-                    }
-                    return List.of(Checks.within("y", got, exact, new IntervalBound(Formula.F8, limits)));
-                }).with(Degeneracy.of());
+                        builder.build(),
+                        Map.of(),
+                        Map.of(Dim.TOKENS, (long) tokens),
+                        Map.of(
+                                "rows",
+                                HostTensor.floats(dtype, new int[] {capacity, width}, values),
+                                "origins",
+                                HostTensor.ints(new int[] {capacity}, origin),
+                                "weights",
+                                HostTensor.floats(DType.F32, new int[] {tokens, k}, factors)),
+                        (_, outputs, _) -> {
+                            HostTensor got = Checks.output(outputs, "y");
+                            // COMBINE-001 itself asks for F32 or better, whatever a profile says.
+                            AccumulationError error =
+                                    new AccumulationError(AccumulationProfile.FLOAT32_MULTIPLY_ADD, k);
+                            double[] limits = new double[exact.length];
+                            for (int index = 0; index < limits.length; index++) {
+                                limits[index] =
+                                        Checks.outputRounding(got, exact[index]) + error.worstCase(magnitudes[index]);
+                            }
+                            return List.of(Checks.within("y", got, exact, new IntervalBound(Formula.F8, limits)));
+                        })
+                .with(Degeneracy.of());
     }
 }

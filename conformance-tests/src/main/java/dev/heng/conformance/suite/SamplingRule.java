@@ -33,9 +33,7 @@ record SamplingRule(
             expected[row] = expected(row, (int) tokens[row]);
         }
         return new Check(
-                "token",
-                IntComparator.exact(got.asBits(), new IntTensor(32, new int[] {rows}, expected)),
-                rows == 0);
+                "token", IntComparator.exact(got.asBits(), new IntTensor(32, new int[] {rows}, expected)), rows == 0);
     }
 
     /** Returns the token of {@code row}, or the device's own where only declared errors of F32 tell them apart. */

@@ -34,7 +34,11 @@ public record Scenario(
 
     /** Returns a scenario of one step, sound and fully specified. */
     public static Scenario of(
-            Graph graph, Map<String, StoredWeight> weights, Map<String, Long> dims, Map<String, HostTensor> inputs, Judge judge) {
+            Graph graph,
+            Map<String, StoredWeight> weights,
+            Map<String, Long> dims,
+            Map<String, HostTensor> inputs,
+            Judge judge) {
         return new Scenario(graph, weights, List.of(Step.of(dims, inputs)), judge, Degeneracy.of(), true);
     }
 

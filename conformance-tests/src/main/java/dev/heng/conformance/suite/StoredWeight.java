@@ -57,12 +57,13 @@ public record StoredWeight(TensorType type, WeightSource.WeightData data, double
         for (int expert = 0; expert < experts; expert++) {
             RandomStream own = stream.split(expert);
             double[] matrix = new double[n * k];
-            parts.add(switch (type.quantization()) {
-                case Quantization.None _ -> plainPart(own, type.dtype(), fill, n, k, matrix);
-                case Quantization.Fp8Blocks blocks -> fp8Part(own, blocks, scales, n, k, matrix);
-                case Quantization.Int8Channels channels -> int8Part(own, channels, scales, n, k, matrix);
-                case Quantization.Int4Groups groups -> int4Part(own, groups, scales, n, k, matrix);
-            });
+            parts.add(
+                    switch (type.quantization()) {
+                        case Quantization.None _ -> plainPart(own, type.dtype(), fill, n, k, matrix);
+                        case Quantization.Fp8Blocks blocks -> fp8Part(own, blocks, scales, n, k, matrix);
+                        case Quantization.Int8Channels channels -> int8Part(own, channels, scales, n, k, matrix);
+                        case Quantization.Int4Groups groups -> int4Part(own, groups, scales, n, k, matrix);
+                    });
             System.arraycopy(matrix, 0, real, expert * n * k, n * k);
         }
         return new StoredWeight(type, new WeightSource.WeightData(parts), real);
@@ -90,8 +91,7 @@ public record StoredWeight(TensorType type, WeightSource.WeightData data, double
                         element * scale[row / blocks.blockRows() * across + column / blocks.blockColumns()];
             }
         }
-        return new WeightSource.Part(
-                segment(DType.F8_E4M3, elements), segment(blocks.scaleType(), scale), null);
+        return new WeightSource.Part(segment(DType.F8_E4M3, elements), segment(blocks.scaleType(), scale), null);
     }
 
     private static WeightSource.Part int8Part(
@@ -129,9 +129,7 @@ public record StoredWeight(TensorType type, WeightSource.WeightData data, double
             }
         }
         return new WeightSource.Part(
-                segment(codes),
-                segment(groups.scaleType(), scale),
-                groups.zeroPoints() ? segment(zeroWords) : null);
+                segment(codes), segment(groups.scaleType(), scale), groups.zeroPoints() ? segment(zeroWords) : null);
     }
 
     private static double[] scaleTable(
@@ -167,8 +165,8 @@ public record StoredWeight(TensorType type, WeightSource.WeightData data, double
             }
             return MemorySegment.ofArray(codes);
         }
-        return MemorySegment.ofArray(HostTensor.floats(dtype, new int[] {values.length}, values)
-                .bytes());
+        return MemorySegment.ofArray(
+                HostTensor.floats(dtype, new int[] {values.length}, values).bytes());
     }
 
     private static MemorySegment segment(int[] words) {

@@ -15,7 +15,8 @@ public final class Suite {
         for (ConformanceCase one : cases) {
             for (String rule : one.rules()) {
                 if (!known.contains(rule)) {
-                    throw new IllegalStateException("case " + one.id() + " cites " + rule + ", which docs/ops.md lacks");
+                    throw new IllegalStateException(
+                            "case " + one.id() + " cites " + rule + ", which docs/ops.md lacks");
                 }
             }
         }

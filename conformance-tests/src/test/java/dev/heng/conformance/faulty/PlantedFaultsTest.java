@@ -30,8 +30,7 @@ final class PlantedFaultsTest {
     }
 
     private static RunReport judge(Fault fault, RunRequest request) {
-        return ParityRun.run(
-                SUITE, request, () -> new FaultyBackend(Backends.reference(), fault), Backends::reference);
+        return ParityRun.run(SUITE, request, () -> new FaultyBackend(Backends.reference(), fault), Backends::reference);
     }
 
     private static RunRequest request(String cases) {
@@ -59,12 +58,14 @@ final class PlantedFaultsTest {
     void whatIsRightIsNotFlagged(Fault fault) {
         String cases = fault.cases().replace("/f32/", "*");
         RunReport report = judge(fault, request(cases));
-        assertTrue(report.isGreen(), () -> report.redReasons() + " "
-                + report.results().stream()
-                        .filter(result -> !result.state().isGreen())
-                        .map(result -> result.subject().id() + ": " + result.reason())
-                        .limit(3)
-                        .toList());
+        assertTrue(
+                report.isGreen(),
+                () -> report.redReasons() + " "
+                        + report.results().stream()
+                                .filter(result -> !result.state().isGreen())
+                                .map(result -> result.subject().id() + ": " + result.reason())
+                                .limit(3)
+                                .toList());
     }
 
     @Test
@@ -75,6 +76,7 @@ final class PlantedFaultsTest {
         assertEquals(22, routing);
         assertTrue(Faults.all().size() >= routing + 30, "only " + Faults.all().size() + " faults");
         assertEquals(
-                Faults.all().size(), Faults.all().stream().map(Fault::id).distinct().count());
+                Faults.all().size(),
+                Faults.all().stream().map(Fault::id).distinct().count());
     }
 }

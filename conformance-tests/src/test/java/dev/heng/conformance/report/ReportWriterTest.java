@@ -45,7 +45,8 @@ final class ReportWriterTest {
         try (Stream<Path> files = Files.list(folder.resolve("made"))) {
             assertEquals(5, files.count());
         }
-        JsonNode json = new ObjectMapper().readTree(folder.resolve("made/parity.json").toFile());
+        JsonNode json =
+                new ObjectMapper().readTree(folder.resolve("made/parity.json").toFile());
         assertEquals(1, json.get("version").intValue());
         assertTrue(json.get("green").booleanValue());
         assertEquals(report.results().size(), json.get("cases").size());
@@ -68,7 +69,11 @@ final class ReportWriterTest {
                 .readTree(folder.resolve("parity.json").toFile())
                 .get("green")
                 .booleanValue());
-        assertEquals(1, xml(folder.resolve("TEST-parity.xml")).getElementsByTagName("failure").getLength());
+        assertEquals(
+                1,
+                xml(folder.resolve("TEST-parity.xml"))
+                        .getElementsByTagName("failure")
+                        .getLength());
         assertTrue(Files.readString(folder.resolve("parity.md")).contains("**RED**"));
         assertTrue(Files.readString(folder.resolve("parity.html")).contains("no&lt;such&gt;case"));
     }

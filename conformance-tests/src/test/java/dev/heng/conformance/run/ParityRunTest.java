@@ -18,6 +18,7 @@ import java.time.Duration;
 import java.util.Arrays;
 import java.util.HashSet;
 import java.util.List;
+import java.util.Objects;
 import org.junit.jupiter.api.Test;
 
 /** What makes a run red, and that cases replay. */
@@ -28,8 +29,7 @@ final class ParityRunTest {
             RunRequest.of("reference", Level.SMOKE).onlyCases("smoke_ADD_001_roundsTheSumOnce/f32/*");
 
     private static RunReport run(RunRequest request, Fault fault) {
-        return ParityRun.run(
-                SUITE, request, () -> new FaultyBackend(Backends.reference(), fault), Backends::reference);
+        return ParityRun.run(SUITE, request, () -> new FaultyBackend(Backends.reference(), fault), Backends::reference);
     }
 
     @Test
@@ -41,7 +41,8 @@ final class ParityRunTest {
 
     @Test
     void anUnknownCaseIsRed() {
-        RunReport report = ParityRun.run(SUITE, ADD.onlyCases("no_such_case"), Backends::reference, Backends::reference);
+        RunReport report =
+                ParityRun.run(SUITE, ADD.onlyCases("no_such_case"), Backends::reference, Backends::reference);
         assertFalse(report.isGreen());
         assertTrue(report.redReasons().getFirst().contains("no_such_case"));
     }
@@ -71,8 +72,8 @@ final class ParityRunTest {
 
     @Test
     void decliningWithoutAReasonFails() {
-        RunReport report = ParityRun.run(
-                SUITE, ADD, () -> new DecliningBackend(Backends.reference(), " "), Backends::reference);
+        RunReport report =
+                ParityRun.run(SUITE, ADD, () -> new DecliningBackend(Backends.reference(), " "), Backends::reference);
         assertEquals(3, report.counts().get(CaseState.FAIL));
     }
 
@@ -117,8 +118,8 @@ final class ParityRunTest {
                 run.write("y", bytes);
             }
         };
-        RunReport report = ParityRun.run(
-                SUITE, ADD, Backends::reference, () -> new FaultyBackend(Backends.reference(), wrong));
+        RunReport report =
+                ParityRun.run(SUITE, ADD, Backends::reference, () -> new FaultyBackend(Backends.reference(), wrong));
         // With T = 0 there is nothing to be wrong about.
         assertEquals(2, report.counts().get(CaseState.UNTRUSTED));
         assertFalse(report.isGreen());
@@ -129,8 +130,24 @@ final class ParityRunTest {
         HashSet<String> ops = new HashSet<>();
         SUITE.cases().forEach(one -> ops.add(one.op()));
         for (String op : List.of(
-                "Embed", "Add", "Cast", "Slice", "SelectRows", "RmsNorm", "Linear", "Rope", "KvAppend", "MlaAttention",
-                "GroupedQueryAttention", "Route", "Dispatch", "GroupedLinear", "Swiglu", "Combine", "Argmax", "Sample")) {
+                "Embed",
+                "Add",
+                "Cast",
+                "Slice",
+                "SelectRows",
+                "RmsNorm",
+                "Linear",
+                "Rope",
+                "KvAppend",
+                "MlaAttention",
+                "GroupedQueryAttention",
+                "Route",
+                "Dispatch",
+                "GroupedLinear",
+                "Swiglu",
+                "Combine",
+                "Argmax",
+                "Sample")) {
             assertTrue(ops.contains(op), op + " has no case");
         }
     }
@@ -156,7 +173,7 @@ final class ParityRunTest {
         byte[] all = new byte[0];
         for (Scenario.Step step : scenario.steps()) {
             for (String name : step.inputs().keySet().stream().sorted().toList()) {
-                HostTensor tensor = step.inputs().get(name);
+                HostTensor tensor = Objects.requireNonNull(step.inputs().get(name));
                 int length = all.length;
                 all = Arrays.copyOf(all, length + tensor.bytes().length);
                 System.arraycopy(tensor.bytes(), 0, all, length, tensor.bytes().length);

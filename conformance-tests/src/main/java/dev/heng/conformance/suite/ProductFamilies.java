@@ -455,10 +455,12 @@ final class ProductFamilies {
                 double spread = exchangeable
                         ? Math.min(moments.magnitudes()[index], 8 * Math.sqrt(moments.squares()[index]))
                         : moments.magnitudes()[index];
-                limits[index] = Math.max(bound.highest(index), -bound.lowest(index))
-                        + cut * spread
+                double extra = cut * spread
                         + scaleRoundings(declared) * moments.magnitudes()[index]
                         + rounded.doubt(index / n, w, index % n, k);
+                // The output is rounded where the other choice took it, which may be far from c.
+                limits[index] = Math.max(bound.highest(index), -bound.lowest(index))
+                        + extra * (1 + 1.01 * bound.output().unitRoundoff());
             }
             List<Check> checks = new ArrayList<>();
             if (same && type.isPlain()) {

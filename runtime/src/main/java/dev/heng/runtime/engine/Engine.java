@@ -1,7 +1,6 @@
 package dev.heng.runtime.engine;
 
 import dev.heng.runtime.HengException;
-import dev.heng.runtime.checkpoint.ActivationRounding;
 import dev.heng.runtime.config.ModelConfig;
 import dev.heng.runtime.family.GraphOptions;
 import dev.heng.runtime.generate.CompiledModel;
@@ -68,12 +67,7 @@ public final class Engine implements AutoCloseable {
         progress.accept("loading " + options.model() + " on "
                 + device.backend().device().address());
         CompiledModel compiled = CompiledModel.compile(
-                device.backend(),
-                files.config(),
-                files.weights(ActivationRounding.AS_CONFIGURED),
-                form,
-                limits,
-                BackendOptions.none());
+                device.backend(), files.config(), files.weights(), form, limits, BackendOptions.none());
         this.model = opened.add(compiled, compiled::close);
         Session session = compiled.open();
         this.generator = new Generator(opened.add(session, session::close));
@@ -187,12 +181,7 @@ public final class Engine implements AutoCloseable {
             progress.accept("loading " + options.model() + " on "
                     + device.backend().device().address());
             CompiledModel model = CompiledModel.compile(
-                    device.backend(),
-                    files.config(),
-                    files.weights(ActivationRounding.AS_CONFIGURED),
-                    form,
-                    limits,
-                    BackendOptions.none());
+                    device.backend(), files.config(), files.weights(), form, limits, BackendOptions.none());
             opened.add(model, model::close);
             progress.accept("computing " + tokens.length + " tokens");
             new LogitsRun(model).write(tokens, file);

@@ -5,6 +5,7 @@ import dev.heng.runtime.checkpoint.ActivationRounding;
 import dev.heng.runtime.checkpoint.Checkpoint;
 import dev.heng.runtime.checkpoint.WeightCatalog;
 import dev.heng.runtime.config.ModelConfig;
+import dev.heng.runtime.config.QuantizationConfig;
 import dev.heng.runtime.family.GraphOptions;
 import dev.heng.runtime.family.ModelGraph;
 import dev.heng.spi.graph.Graph;
@@ -34,14 +35,22 @@ record ModelFiles(Path folder, ModelConfig config, Checkpoint checkpoint) implem
         return new ModelFiles(folder, ModelConfig.read(folder), Checkpoint.open(folder));
     }
 
-    /** Returns a fresh catalogue of the weights. */
-    WeightCatalog weights(ActivationRounding rounding) {
+    /**
+     * Returns a fresh catalogue of the weights.
+     *
+     * <p>Activations are rounded where rounding is part of the checkpoint's meaning: int8 by token, for which it was calibrated. Beside fp8 weights it is a shortcut of the
+     * kernels that the weights were published with, and full precision is what a backend is compared in.
+     */
+    WeightCatalog weights() {
+        ActivationRounding rounding = config.quantization() instanceof QuantizationConfig.Fp8Blocks
+                ? ActivationRounding.NONE
+                : ActivationRounding.AS_CONFIGURED;
         return new WeightCatalog(checkpoint, config, rounding);
     }
 
     /** Builds the model's graph without a device. */
     Graph graph(GraphOptions options) {
-        WeightCatalog weights = weights(ActivationRounding.AS_CONFIGURED);
+        WeightCatalog weights = weights();
         Graph graph = ModelGraph.of(config, weights, options);
         weights.requireAllUsed();
         return graph;

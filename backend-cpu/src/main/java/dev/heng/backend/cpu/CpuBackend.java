@@ -1,5 +1,6 @@
 package dev.heng.backend.cpu;
 
+import dev.heng.backend.reference.HostMemory;
 import dev.heng.kernels.cpu.CpuKernelException;
 import dev.heng.kernels.cpu.CpuLibrary;
 import dev.heng.kernels.cpu.CpuTeam;
@@ -90,7 +91,7 @@ final class CpuBackend implements Backend {
 
     @Override
     public MemoryInfo memory() {
-        return new MemoryInfo(ProcessorFacts.memoryBytes(), ProcessorFacts.availableBytes());
+        return new MemoryInfo(HostMemory.totalBytes(), HostMemory.availableBytes());
     }
 
     @Override

@@ -1,5 +1,6 @@
 package dev.heng.backend.cpu;
 
+import dev.heng.backend.reference.HostMemory;
 import dev.heng.kernels.cpu.CpuLibrary;
 import dev.heng.spi.Availability;
 import dev.heng.spi.Backend;
@@ -79,7 +80,7 @@ public final class CpuBackendProvider implements BackendProvider {
                 ID,
                 0,
                 ProcessorFacts.modelName(),
-                ProcessorFacts.memoryBytes(),
+                HostMemory.totalBytes(),
                 false,
                 Map.of(
                         "library", library.origin(),

@@ -76,7 +76,7 @@ final class ReferenceBackend implements Backend {
         if (memoryLimitBytes != Long.MAX_VALUE) {
             return new MemoryInfo(memoryLimitBytes, memoryLimitBytes - allocatedBytes);
         }
-        return new MemoryInfo(ReferenceBackendProvider.totalMemoryBytes(), ReferenceBackendProvider.freeMemoryBytes());
+        return new MemoryInfo(HostMemory.totalBytes(), HostMemory.availableBytes());
     }
 
     /** Every operator, format and type; of communication, that of one rank. */

@@ -7,17 +7,9 @@ import dev.heng.spi.BackendOptions;
 import dev.heng.spi.BackendProvider;
 import dev.heng.spi.DeviceInfo;
 import dev.heng.spi.Spi;
-import java.io.IOException;
-import java.io.UncheckedIOException;
-import java.lang.management.ManagementFactory;
-import java.nio.file.Files;
-import java.nio.file.Path;
 import java.util.List;
 import java.util.Map;
 import java.util.Set;
-import java.util.regex.Matcher;
-import java.util.regex.Pattern;
-import java.util.stream.Stream;
 
 /**
  * Opens the oracle, {@code reference}: every operator of docs/ops.md in plain scalar Java with double accumulation.
@@ -34,8 +26,6 @@ public final class ReferenceBackendProvider implements BackendProvider {
     public static final String ID = "reference";
 
     private static final int MOST_THREADS = 1024;
-
-    private static final Pattern MEMORY_AVAILABLE = Pattern.compile("MemAvailable:\\s*(\\d{1,15}) kB");
 
     /** Makes the provider; {@link java.util.ServiceLoader} does. */
     public ReferenceBackendProvider() {}
@@ -117,46 +107,12 @@ public final class ReferenceBackendProvider implements BackendProvider {
                 ID,
                 0,
                 "Java " + Runtime.version().feature() + " on " + System.getProperty("os.arch"),
-                totalMemoryBytes(),
+                HostMemory.totalBytes(),
                 false,
                 Map.of(
                         "java.vm.version", System.getProperty("java.vm.version", "unknown"),
                         "os.arch", System.getProperty("os.arch", "unknown"),
                         "os.name", System.getProperty("os.name", "unknown"),
                         "processors", Integer.toString(Runtime.getRuntime().availableProcessors())));
-    }
-
-    /** Returns the memory of this machine or container in bytes, or -1 where the JVM does not know. */
-    static long totalMemoryBytes() {
-        return ManagementFactory.getOperatingSystemMXBean() instanceof com.sun.management.OperatingSystemMXBean system
-                ? system.getTotalMemorySize()
-                : -1;
-    }
-
-    /**
-     * Returns what of it can still be allocated, or -1. Files that are cached count as free, as the kernel says it: a mapped checkpoint fills the cache, and memory that is
-     * merely unused would soon be none.
-     */
-    static long freeMemoryBytes() {
-        long available = availableMemoryBytes();
-        if (available >= 0) {
-            return Math.min(available, totalMemoryBytes());
-        }
-        return ManagementFactory.getOperatingSystemMXBean() instanceof com.sun.management.OperatingSystemMXBean system
-                ? system.getFreeMemorySize()
-                : -1;
-    }
-
-    /** Returns MemAvailable of Linux, or -1 where there is none. */
-    private static long availableMemoryBytes() {
-        try (Stream<String> lines = Files.lines(Path.of("/proc/meminfo"))) {
-            return lines.map(MEMORY_AVAILABLE::matcher)
-                    .filter(Matcher::matches)
-                    .mapToLong(line -> Long.parseLong(line.group(1)) * 1024)
-                    .findFirst()
-                    .orElse(-1);
-        } catch (IOException | UncheckedIOException absent) {
-            return -1;
-        }
     }
 }

@@ -93,41 +93,80 @@ public record NumericsProfile(
     }
 
     /**
-     * How a sum of products is accumulated. Sources: Fasi, Higham, Mikaitis, Pranesh, "Numerical behavior of NVIDIA tensor cores" (2021);
-     * Blanchard et al., "Mixed precision block fused multiply-add" (2020).
+     * How a sum of products is accumulated. A matrix unit takes {@code blockLength} products at once, aligns them and the running sum to
+     * the largest magnitude among them, keeps {@code alignBits} bits of each, adds those exactly, and rounds the new running sum once to
+     * {@code sumBits} bits. A plain loop is a block of one product: the product is rounded to {@code alignBits}, then added with one
+     * rounding to {@code sumBits}. The two widths are apart because tensor cores keep more of aligned terms than of the running sum
+     * (26 against 24 bits on an H200 for BF16). docs/numerics.md, section 1, has the model; section 5, the probes that refute a declaration.
+     * Sources: Fasi, Higham, Mikaitis, Pranesh, "Numerical behavior of NVIDIA tensor cores" (2021); Blanchard et al., "Mixed precision
+     * block fused multiply-add" (2020).
      *
      * @param activationBits significand bits that activations keep on their way into the multiplier (11 for TF32), the hidden one included
      * @param weightBits significand bits that dequantised weights keep on theirs
-     * @param keptBits significand bits of the running sum, the hidden one included: 24 for F32
-     * @param blockLength products along K that are summed together before they meet the running sum; 1 for a plain loop
-     * @param blockRounding how the sum of a block is rounded
-     * @param runningRounding how the running sum is
+     * @param blockLength products along K that are added at once; 1 for a plain loop
+     * @param alignBits bits kept of each aligned term, counted from the leading bit of the largest; in a plain loop the bits to which each
+     *     product is rounded, {@link #EXACT_PRODUCT} for a fused multiply-add
+     * @param alignRounding how terms are cut to {@code alignBits}
+     * @param sumBits significand bits of the running sum, the hidden one included: 24 for F32
+     * @param sumRounding how the running sum is rounded
      * @param promotionInterval products along K after which the running sum moves to a fresh F32 accumulator; 0 for never
      */
     public record Accumulation(
             int activationBits,
             int weightBits,
-            int keptBits,
             int blockLength,
-            Rounding blockRounding,
-            Rounding runningRounding,
+            int alignBits,
+            Rounding alignRounding,
+            int sumBits,
+            Rounding sumRounding,
             int promotionInterval) {
 
+        /** As {@code alignBits}: enough for the whole product of any two factors, so that nothing is cut from it. */
+        public static final int EXACT_PRODUCT = 106;
+
         public Accumulation {
-            if (activationBits < 1 || weightBits < 1 || keptBits < 1 || blockLength < 1 || promotionInterval < 0) {
-                throw new IllegalArgumentException(
-                        "an accumulation of " + keptBits + " bits in blocks of " + blockLength);
+            require(activationBits >= 1, "activationBits", activationBits);
+            require(weightBits >= 1, "weightBits", weightBits);
+            require(blockLength >= 1, "blockLength", blockLength);
+            require(alignBits >= 1 && alignBits <= EXACT_PRODUCT, "alignBits", alignBits);
+            require(sumBits >= 1, "sumBits", sumBits);
+            require(promotionInterval >= 0, "promotionInterval", promotionInterval);
+        }
+
+        private static void require(boolean holds, String name, int value) {
+            if (!holds) {
+                throw new IllegalArgumentException("an accumulation cannot have " + name + " = " + value);
             }
         }
 
-        /** Returns plain F32 accumulation of F32 factors, rounding to nearest, in any order. */
+        /** Returns plain F32 accumulation of F32 factors, products and sums rounded to nearest, in any order. */
         public static Accumulation f32() {
-            return new Accumulation(24, 24, 24, 1, Rounding.NEAREST_EVEN, Rounding.NEAREST_EVEN, 0);
+            return new Accumulation(24, 24, 1, 24, Rounding.NEAREST_EVEN, 24, Rounding.NEAREST_EVEN, 0);
         }
 
         /** Returns plain F64 accumulation of F64 factors, rounding to nearest, in any order. */
         public static Accumulation f64() {
-            return new Accumulation(53, 53, 53, 1, Rounding.NEAREST_EVEN, Rounding.NEAREST_EVEN, 0);
+            return new Accumulation(53, 53, 1, 53, Rounding.NEAREST_EVEN, 53, Rounding.NEAREST_EVEN, 0);
+        }
+
+        /**
+         * Returns a matrix unit without promotion that rounds terms and running sum in one direction.
+         *
+         * @param factorBits significand bits that both factors keep: 8 for BF16, 11 for F16 and TF32
+         * @param blockLength products added at once
+         * @param alignBits bits kept of each aligned term
+         * @param sumBits bits kept of the running sum
+         * @param rounding the direction of both roundings
+         */
+        public static Accumulation matrixUnit(
+                int factorBits, int blockLength, int alignBits, int sumBits, Rounding rounding) {
+            return new Accumulation(factorBits, factorBits, blockLength, alignBits, rounding, sumBits, rounding, 0);
+        }
+
+        /** Returns this accumulation with the running sum moved to an F32 accumulator every {@code products} along K. */
+        public Accumulation promotedEvery(int products) {
+            return new Accumulation(
+                    activationBits, weightBits, blockLength, alignBits, alignRounding, sumBits, sumRounding, products);
         }
     }
 }

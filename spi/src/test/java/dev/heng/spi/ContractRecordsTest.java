@@ -45,10 +45,38 @@ class ContractRecordsTest {
                 NumericsProfile.Determinism.NONE);
         assertThrows(
                 UnsupportedOperationException.class, () -> profile.products().clear());
-        assertThrows(
-                IllegalArgumentException.class,
-                () -> new NumericsProfile.Accumulation(
-                        0, 24, 24, 1, NumericsProfile.Rounding.NEAREST_EVEN, NumericsProfile.Rounding.NEAREST_EVEN, 0));
+    }
+
+    @Test
+    void anAccumulationNamesTheWidthThatCannotBe() {
+        NumericsProfile.Rounding nearest = NumericsProfile.Rounding.NEAREST_EVEN;
+        NumericsProfile.Accumulation h200 =
+                NumericsProfile.Accumulation.matrixUnit(8, 16, 26, 24, NumericsProfile.Rounding.TOWARD_ZERO);
+        assertEquals(26, h200.alignBits());
+        assertEquals(24, h200.sumBits());
+        assertEquals(128, h200.promotedEvery(128).promotionInterval());
+        record Wrong(String name, int activation, int weight, int block, int align, int sum, int promotion) {}
+        for (Wrong wrong : List.of(
+                new Wrong("activationBits", 0, 24, 1, 24, 24, 0),
+                new Wrong("weightBits", 24, 0, 1, 24, 24, 0),
+                new Wrong("blockLength", 24, 24, 0, 24, 24, 0),
+                new Wrong("alignBits", 24, 24, 1, 0, 24, 0),
+                new Wrong("alignBits", 24, 24, 1, 107, 24, 0),
+                new Wrong("sumBits", 24, 24, 1, 24, 0, 0),
+                new Wrong("promotionInterval", 24, 24, 1, 24, 24, -1))) {
+            IllegalArgumentException refused = assertThrows(
+                    IllegalArgumentException.class,
+                    () -> new NumericsProfile.Accumulation(
+                            wrong.activation(),
+                            wrong.weight(),
+                            wrong.block(),
+                            wrong.align(),
+                            nearest,
+                            wrong.sum(),
+                            nearest,
+                            wrong.promotion()));
+            assertTrue(refused.toString().contains(wrong.name()), refused.toString());
+        }
     }
 
     @Test

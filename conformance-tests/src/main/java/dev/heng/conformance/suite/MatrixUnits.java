@@ -13,6 +13,11 @@ import dev.heng.spi.tensor.TensorType;
 /** From a declared profile to the unit that bounds are derived from. */
 final class MatrixUnits {
 
+    /** The widest aligned term and the longest block that the models take; a wider term errs less still. */
+    private static final int WIDEST_TERM = 40;
+
+    private static final int LONGEST_BLOCK = 256;
+
     private MatrixUnits() {}
 
     /** Returns which kind of product a linear operator is. */
@@ -48,35 +53,19 @@ final class MatrixUnits {
         return declared;
     }
 
-    /**
-     * Returns the unit of a declaration. The SPI's record does not say how much of each aligned term a block keeps, so the running
-     * sum's bits are taken for both, and products of a scalar unit are rounded to as many.
-     */
+    /** Returns the unit of a declaration, fused, since bounds allow for the running sum among a block's terms in any case. */
     static AccumulationProfile unit(Accumulation declared) {
-        int kept = declared.keptBits() > 51 ? 53 : Math.max(8, declared.keptBits());
-        if (declared.blockLength() == 1) {
-            int products = kept > 40 ? AccumulationProfile.EXACT : kept;
-            return new AccumulationProfile(
-                    AccumulationProfile.FLOAT_BITS,
-                    Rounding.NEAREST_EVEN,
-                    1,
-                    products,
-                    Rounding.NEAREST_EVEN,
-                    false,
-                    kept,
-                    direction(declared.runningRounding()),
-                    false,
-                    declared.promotionInterval());
-        }
+        boolean scalar = declared.blockLength() == 1;
+        int align = Math.max(8, declared.alignBits());
         return new AccumulationProfile(
                 AccumulationProfile.FLOAT_BITS,
                 Rounding.NEAREST_EVEN,
-                Math.min(256, declared.blockLength()),
-                Math.min(40, kept),
-                direction(declared.blockRounding()),
-                true,
-                kept,
-                direction(declared.runningRounding()),
+                Math.min(LONGEST_BLOCK, declared.blockLength()),
+                scalar && align > WIDEST_TERM ? AccumulationProfile.EXACT : Math.min(WIDEST_TERM, align),
+                direction(declared.alignRounding()),
+                !scalar,
+                declared.sumBits() > 51 ? 53 : Math.max(8, declared.sumBits()),
+                direction(declared.sumRounding()),
                 false,
                 declared.promotionInterval());
     }

@@ -476,7 +476,7 @@ final class ProductFamilies {
 
         /** Scales are multiplied in F32: an element's, a row's, and the conversion of an integer sum, each a rounding. */
         private double scaleRoundings(NumericsProfile.Accumulation declared) {
-            double unit = declared.keptBits() >= 53 ? 0x1p-50 : 0x1p-24;
+            double unit = declared.sumBits() >= 53 ? 0x1p-50 : 0x1p-24;
             return switch (type.quantization()) {
                 case Quantization.None _ -> 0;
                 case Quantization.Fp8Blocks _, Quantization.Int8Channels _, Quantization.Int4Groups _ -> 4 * unit;

@@ -1,0 +1,46 @@
+package dev.heng.backend.ascend.binding;
+
+import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertTrue;
+
+import dev.heng.kernels.abi.AbiAudit;
+import dev.heng.kernels.abi.AbiAudit.Verdict;
+import dev.heng.kernels.abi.AbiTable;
+import dev.heng.kernels.abi.AbiTableReader;
+import dev.heng.kernels.abi.FunctionDeclaration;
+import java.io.IOException;
+import java.nio.file.Path;
+import java.util.List;
+import org.junit.jupiter.api.Test;
+
+final class CannAbiTest {
+
+    private static final Path SIMULATOR = Path.of("../simulators/ascend/include");
+
+    /** The simulator's headers were written by hand from the documentation, not made from the tables. */
+    @Test
+    void theSimulatorsHeadersAgreeWithTheTablesOfTheRuntime() throws IOException {
+        AbiTable runtime = AbiTableReader.read(CannAbi.class, "runtime.abi");
+        for (AbiAudit.Finding finding : AbiAudit.run(runtime, List.of(SIMULATOR), "c++")) {
+            assertEquals(Verdict.MATCHES, finding.verdict(), finding.fact() + ": " + finding.detail());
+        }
+    }
+
+    @Test
+    void everyFactHasASourceAndEveryFunctionALibraryAndAHeader() {
+        for (FunctionDeclaration function : CannAbi.table().functions()) {
+            assertTrue(function.source().revision().matches("[\\w-]+/[\\w-]+@[0-9a-f]{8,40}"), function.toString());
+            assertTrue(function.source().include().endsWith(".h"), function.toString());
+            assertTrue(!function.library().isEmpty(), function.toString());
+        }
+    }
+
+    /** Counts of facts, quoted in docs/ascend.md. */
+    @Test
+    void theCountsInTheDocumentationAreTrue() {
+        AbiTable table = CannAbi.table();
+        assertEquals(236, table.functions().size());
+        assertEquals(105, table.constants().size());
+        assertEquals(2, table.structs().size());
+    }
+}

@@ -1,0 +1,264 @@
+/*
+ * Capture of a stream into a graph. Source: hicann/runtime@681ef7610df1 docs/zh/api_ref aclmdlRICaptureBegin and its neighbours.
+ *
+ * One stream is captured at a time here; a second stream joined by events is refused, because this simulator cannot prove its order.
+ */
+#include "sim.h"
+
+#include <stdlib.h>
+
+#define DOCS "docs/zh/api_ref aclmdlRICaptureBegin"
+
+int sim_enqueue_borrowed(sim_stream *stream, sim_task *task);
+
+#if HENG_SIM_HEAD
+
+typedef struct sim_graph {
+    sim_task *first, **last;
+    long tasks;
+    sim_stream *stream; /* while capturing */
+    pthread_t thread;
+    aclmdlRICaptureMode mode;
+    bool finished;
+    long running;
+    struct sim_graph *next;
+} sim_graph;
+
+static sim_graph *graphs;
+static int global_captures; /* streams capturing in ACL_MODEL_RI_CAPTURE_MODE_GLOBAL */
+static _Thread_local int local_captures;
+static _Thread_local aclmdlRICaptureMode thread_mode = ACL_MODEL_RI_CAPTURE_MODE_GLOBAL;
+
+static bool known(const void *handle) {
+    for (sim_graph *g = graphs; g; g = g->next)
+        if (g == handle) return true;
+    return false;
+}
+
+bool sim_capture_forbids_blocking(void) {
+    if (thread_mode == ACL_MODEL_RI_CAPTURE_MODE_RELAXED) return false;
+    pthread_mutex_lock(&sim_lock);
+    bool global = global_captures > 0;
+    pthread_mutex_unlock(&sim_lock);
+    return (global && thread_mode == ACL_MODEL_RI_CAPTURE_MODE_GLOBAL) || local_captures > 0;
+}
+
+int sim_check_not_capturing(const char *function, const sim_stream *stream) {
+    if (stream && sim_stream_capturing(stream))
+        return sim_fail(ACL_ERROR_RT_STREAM_CAPTURED, "no waiting for or asking of a capturing stream", DOCS, "%s of a stream that is capturing", function);
+    if (sim_capture_forbids_blocking())
+        return sim_fail(ACL_ERROR_RT_CAPTURE_MODE_NOT_SUPPORT, "no blocking call while a stream captures, unless the thread exchanged to relaxed mode",
+                        DOCS, "%s while a stream is capturing", function);
+    return 0;
+}
+
+void sim_graph_add(void *graph, sim_task *task) {
+    sim_graph *into = graph;
+    task->next = 0;
+    *into->last = task;
+    into->last = &task->next;
+    into->tasks++;
+}
+
+SIM_API aclError aclmdlRICaptureBegin(aclrtStream stream, aclmdlRICaptureMode mode) {
+    if ((int)mode < 0 || (int)mode > 2)
+        return sim_fail(ACL_ERROR_RT_PARAM_INVALID, "modes are 0..2", DOCS, "aclmdlRICaptureBegin in mode %d", (int)mode);
+    if (!stream) return sim_fail(ACL_ERROR_RT_STREAM_CAPTURE_IMPLICIT, "the default stream is not captured", DOCS, "aclmdlRICaptureBegin(null)");
+    sim_stream *found = sim_use_stream(stream, "aclmdlRICaptureBegin");
+    if (!found) return ACL_ERROR_RT_STREAM_CONTEXT;
+    if (sim_stream_capturing(found))
+        return sim_fail(ACL_ERROR_RT_STREAM_CAPTURED, "a stream is captured once at a time", DOCS, "aclmdlRICaptureBegin of a stream that is capturing");
+    sim_graph *graph = calloc(1, sizeof *graph);
+    graph->last = &graph->first;
+    graph->stream = found;
+    graph->thread = pthread_self();
+    graph->mode = mode;
+    pthread_mutex_lock(&sim_lock);
+    graph->next = graphs;
+    graphs = graph;
+    sim_count.graphs++;
+    if (mode == ACL_MODEL_RI_CAPTURE_MODE_GLOBAL) global_captures++;
+    pthread_mutex_unlock(&sim_lock);
+    if (mode == ACL_MODEL_RI_CAPTURE_MODE_THREAD_LOCAL) local_captures++;
+    sim_stream_set_capture(found, graph);
+    return 0;
+}
+
+SIM_API aclError aclmdlRICaptureGetInfo(aclrtStream stream, aclmdlRICaptureStatus *status, aclmdlRI *modelRI) {
+    sim_stream *found = sim_use_stream(stream, "aclmdlRICaptureGetInfo");
+    if (!found) return ACL_ERROR_RT_STREAM_CONTEXT;
+    if (!status || !modelRI) return sim_fail(ACL_ERROR_INVALID_PARAM, "no null pointers", "acl_rt.h", "aclmdlRICaptureGetInfo with a null pointer");
+    *modelRI = sim_stream_capture(found);
+    *status = *modelRI ? ACL_MODEL_RI_CAPTURE_STATUS_ACTIVE : ACL_MODEL_RI_CAPTURE_STATUS_NONE;
+    return 0;
+}
+
+SIM_API aclError aclmdlRICaptureEnd(aclrtStream stream, aclmdlRI *modelRI) {
+    sim_stream *found = sim_use_stream(stream, "aclmdlRICaptureEnd");
+    if (!found) return ACL_ERROR_RT_STREAM_CONTEXT;
+    if (!modelRI) return sim_fail(ACL_ERROR_INVALID_PARAM, "no null pointers", "acl_rt.h", "aclmdlRICaptureEnd with a null pointer");
+    sim_graph *graph = sim_stream_capture(found);
+    if (!graph) return sim_fail(ACL_ERROR_RT_STREAM_NOT_CAPTURED, "an end follows a begin", DOCS, "aclmdlRICaptureEnd of a stream that is not capturing");
+    if (graph->mode != ACL_MODEL_RI_CAPTURE_MODE_RELAXED && !pthread_equal(graph->thread, pthread_self()))
+        return sim_fail(ACL_ERROR_RT_STREAM_CAPTURE_WRONG_THREAD, "the thread that began ends, except in relaxed mode", DOCS,
+                        "aclmdlRICaptureEnd by another thread");
+    sim_stream_set_capture(found, 0);
+    graph->stream = 0;
+    graph->finished = true;
+    pthread_mutex_lock(&sim_lock);
+    if (graph->mode == ACL_MODEL_RI_CAPTURE_MODE_GLOBAL) global_captures--;
+    pthread_mutex_unlock(&sim_lock);
+    if (graph->mode == ACL_MODEL_RI_CAPTURE_MODE_THREAD_LOCAL) local_captures--;
+    *modelRI = graph;
+    return 0;
+}
+
+SIM_API aclError aclmdlRICaptureThreadExchangeMode(aclmdlRICaptureMode *mode) {
+    if (!mode || (int)*mode < 0 || (int)*mode > 2)
+        return sim_fail(ACL_ERROR_RT_PARAM_INVALID, "modes are 0..2", DOCS, "aclmdlRICaptureThreadExchangeMode with no valid mode");
+    aclmdlRICaptureMode before = thread_mode;
+    thread_mode = *mode;
+    *mode = before;
+    return 0;
+}
+
+static sim_graph *use(aclmdlRI handle, const char *function, int *error) {
+    *error = sim_check_ready(function);
+    if (*error) return 0;
+    pthread_mutex_lock(&sim_lock);
+    bool valid = known(handle);
+    pthread_mutex_unlock(&sim_lock);
+    sim_graph *graph = valid ? handle : 0;
+    if (!graph || !graph->finished) {
+        *error = sim_fail(ACL_ERROR_RT_INVALID_HANDLE, "a graph is a live one whose capture ended", DOCS, "%s of graph %p", function, handle);
+        return 0;
+    }
+    return graph;
+}
+
+typedef struct {
+    sim_task task;
+    sim_graph *graph;
+} end_task;
+
+static int run_end(sim_task *task) {
+    pthread_mutex_lock(&sim_lock);
+    ((end_task *)task)->graph->running--;
+    pthread_mutex_unlock(&sim_lock);
+    return 0;
+}
+
+static void drop_end(sim_task *task) {
+    free(task);
+}
+
+static aclError execute(sim_graph *graph, sim_stream *stream) {
+    pthread_mutex_lock(&sim_lock);
+    graph->running++;
+    pthread_mutex_unlock(&sim_lock);
+    for (sim_task *task = graph->first; task; task = task->next) sim_enqueue_borrowed(stream, task);
+    end_task *end = calloc(1, sizeof *end);
+    end->task.run = run_end;
+    end->task.drop = drop_end;
+    end->task.name = "end of a graph";
+    end->graph = graph;
+    return sim_enqueue(stream, &end->task);
+}
+
+SIM_API aclError aclmdlRIExecuteAsync(aclmdlRI modelRI, aclrtStream stream) {
+    int error;
+    sim_graph *graph = use(modelRI, "aclmdlRIExecuteAsync", &error);
+    if (!graph) return error;
+    sim_stream *found = sim_use_stream(stream, "aclmdlRIExecuteAsync");
+    if (!found) return ACL_ERROR_RT_STREAM_CONTEXT;
+    if (sim_stream_capturing(found))
+        return sim_fail(ACL_ERROR_RT_STREAM_CAPTURED, "a graph is not run into a capture", DOCS, "aclmdlRIExecuteAsync on a stream that is capturing");
+    return execute(graph, found);
+}
+
+SIM_API aclError aclmdlRIExecute(aclmdlRI modelRI, int32_t timeout) {
+    int error;
+    sim_graph *graph = use(modelRI, "aclmdlRIExecute", &error);
+    if (!graph) return error;
+    sim_context *context = sim_current("aclmdlRIExecute");
+    if (!context) return ACL_ERROR_RT_CONTEXT_NULL;
+    error = execute(graph, context->default_stream);
+    return error ? error : sim_stream_wait(context->default_stream, timeout, "aclmdlRIExecute");
+}
+
+SIM_API aclError aclmdlRIDestroy(aclmdlRI modelRI) {
+    int error;
+    sim_graph *graph = use(modelRI, "aclmdlRIDestroy", &error);
+    if (!graph) return error;
+    pthread_mutex_lock(&sim_lock);
+    bool running = graph->running > 0;
+    if (!running) {
+        for (sim_graph **link = &graphs; *link; link = &(*link)->next)
+            if (*link == graph) {
+                *link = graph->next;
+                break;
+            }
+        sim_count.graphs--;
+    }
+    pthread_mutex_unlock(&sim_lock);
+    if (running)
+        return sim_fail(ACL_ERROR_RT_MODEL_RUNNING, "a graph is destroyed when it is not running", DOCS, "aclmdlRIDestroy of a graph that is running");
+    for (sim_task *task = graph->first; task;) {
+        sim_task *next = task->next;
+        if (task->drop) task->drop(task);
+        task = next;
+    }
+    free(graph);
+    return 0;
+}
+
+SIM_API aclError aclmdlRIAbort(aclmdlRI modelRI) {
+    int error;
+    return use(modelRI, "aclmdlRIAbort", &error) ? 0 : error;
+}
+
+/* Task groups would let host arguments of captured operators change; nothing that this library runs has any yet. */
+static aclError no_groups(const char *function) {
+    return sim_fail(ACL_ERROR_RT_FEATURE_NOT_SUPPORT, "task groups need operators with host arguments", "the simulator", "%s is not simulated", function);
+}
+
+SIM_API aclError aclmdlRICaptureTaskGrpBegin(aclrtStream stream) {
+    (void)stream;
+    return no_groups("aclmdlRICaptureTaskGrpBegin");
+}
+
+SIM_API aclError aclmdlRICaptureTaskGrpEnd(aclrtStream stream, aclrtTaskGrp *handle) {
+    (void)stream;
+    (void)handle;
+    return no_groups("aclmdlRICaptureTaskGrpEnd");
+}
+
+SIM_API aclError aclmdlRICaptureTaskUpdateBegin(aclrtStream stream, aclrtTaskGrp handle) {
+    (void)stream;
+    (void)handle;
+    return no_groups("aclmdlRICaptureTaskUpdateBegin");
+}
+
+SIM_API aclError aclmdlRICaptureTaskUpdateEnd(aclrtStream stream) {
+    (void)stream;
+    return no_groups("aclmdlRICaptureTaskUpdateEnd");
+}
+
+#else
+
+bool sim_capture_forbids_blocking(void) {
+    return false;
+}
+
+int sim_check_not_capturing(const char *function, const sim_stream *stream) {
+    (void)function;
+    (void)stream;
+    return 0;
+}
+
+void sim_graph_add(void *graph, sim_task *task) {
+    (void)graph;
+    (void)task;
+}
+
+#endif

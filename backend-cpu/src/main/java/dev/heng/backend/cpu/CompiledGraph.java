@@ -31,6 +31,7 @@ final class CompiledGraph implements Program {
     private static final Pattern INSTRUCTION = Pattern.compile("instruction (\\d+) \\((\\w+)\\): (.*)");
 
     private final CpuLibrary library;
+    private final CpuTeam team;
     private final CpuLayout layout;
     private final Graph graph;
     private final String device;
@@ -60,6 +61,7 @@ final class CompiledGraph implements Program {
             CompileOptions options,
             Runnable onClose) {
         this.library = library;
+        this.team = team;
         this.layout = library.layout();
         this.device = device;
         this.graph = graph;
@@ -208,12 +210,13 @@ final class CompiledGraph implements Program {
         }
     }
 
-    private static long address(String name, Bindings bindings) {
+    private long address(String name, Bindings bindings) {
         Buffer buffer = bindings.buffer(name);
-        if (buffer instanceof CpuBuffer own) {
+        if (buffer instanceof CpuBuffer own && own.belongsTo(team)) {
             return own.address();
         }
-        throw new IllegalArgumentException("the buffer bound to '" + name + "' is not one of backend cpu");
+        throw new IllegalArgumentException(
+                "the buffer bound to '" + name + "' was not allocated by this backend " + device);
     }
 
     @SuppressWarnings("restricted") // the address is that of a field of an instruction that this program owns

@@ -103,11 +103,20 @@ final class CpuBackend implements Backend {
     public Buffer allocate(BufferRequest request) {
         requireOpen();
         String name = "buffer '" + request.name() + "' #" + ++serial;
+        long wanted = CpuBuffer.bytes(request);
+        if (wanted > memory().totalBytes()) {
+            // The system promises more than it has, and kills who takes it at its word.
+            throw BackendException.of(
+                    BackendException.Code.OUT_OF_MEMORY,
+                    "cpu:0 cannot allocate " + name + ": " + wanted + " bytes, and the machine has "
+                            + memory().totalBytes(),
+                    "use a shorter context, fewer tokens a run, or a machine with more memory");
+        }
         CpuBuffer buffer;
         try {
-            buffer = new CpuBuffer(library, request, () -> open.remove(name));
+            buffer = new CpuBuffer(library, team, request, () -> open.remove(name));
         } catch (CpuKernelException e) {
-            throw translated(e, device.address());
+            throw translated(e, device.address(), e.getMessage() + " (for " + name + ")");
         }
         open.add(name);
         return buffer;
@@ -134,7 +143,7 @@ final class CpuBackend implements Backend {
             open.add(name);
             return program;
         } catch (CpuKernelException e) {
-            throw translated(e, device.address());
+            throw translated(e, device.address(), e.getMessage() + " (for " + name + ")");
         }
     }
 
@@ -172,7 +181,10 @@ final class CpuBackend implements Backend {
 
     /** Turns a failure of the native kernels into the contract's exception. */
     static BackendException translated(CpuKernelException e, String device) {
-        String text = String.valueOf(e.getMessage());
+        return translated(e, device, String.valueOf(e.getMessage()));
+    }
+
+    private static BackendException translated(CpuKernelException e, String device, String text) {
         return switch (e.kind()) {
             case INVALID ->
                 BackendException.ofNative(

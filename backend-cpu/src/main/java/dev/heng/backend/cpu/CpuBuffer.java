@@ -1,6 +1,8 @@
 package dev.heng.backend.cpu;
 
 import dev.heng.kernels.cpu.CpuLibrary;
+import dev.heng.kernels.cpu.CpuTeam;
+import dev.heng.spi.BackendException;
 import dev.heng.spi.Buffer;
 import dev.heng.spi.BufferRequest;
 import java.lang.foreign.MemorySegment;
@@ -9,18 +11,43 @@ import java.lang.foreign.MemorySegment;
 final class CpuBuffer implements Buffer {
 
     private final CpuLibrary library;
+    private final CpuTeam owner;
     private final BufferRequest request;
     private final long sizeBytes;
     private final Runnable onClose;
     private final MemorySegment memory;
     private boolean closed;
 
-    CpuBuffer(CpuLibrary library, BufferRequest request, Runnable onClose) {
+    CpuBuffer(CpuLibrary library, CpuTeam owner, BufferRequest request, Runnable onClose) {
         this.library = library;
+        this.owner = owner;
         this.request = request;
-        this.sizeBytes = request.type().bytes(request.dims());
+        this.sizeBytes = bytes(request);
         this.onClose = onClose;
         this.memory = library.allocate(Math.max(1, sizeBytes));
+    }
+
+    /**
+     * Returns what {@code request} takes.
+     *
+     * @throws BackendException with OUT_OF_MEMORY if that is more than 2^63 bytes (RUN-014)
+     */
+    static long bytes(BufferRequest request) {
+        try {
+            return request.type().bytes(request.dims());
+        } catch (ArithmeticException tooLarge) {
+            throw BackendException.of(
+                    BackendException.Code.OUT_OF_MEMORY,
+                    "buffer '" + request.name() + "' of " + request.type() + " for " + request.dims()
+                            + " takes more than 2^63 bytes",
+                    "allow fewer tokens or pages",
+                    tooLarge);
+        }
+    }
+
+    /** Returns whether the backend with this team allocated the buffer. */
+    boolean belongsTo(CpuTeam team) {
+        return owner == team;
     }
 
     @Override

@@ -1,9 +1,10 @@
 package dev.heng.conformance.run;
 
+import dev.heng.conformance.bound.UndeclaredNumericsException;
 import dev.heng.conformance.suite.Check;
 import dev.heng.conformance.suite.ConformanceCase;
+import dev.heng.conformance.suite.Experiment;
 import dev.heng.conformance.suite.HostTensor;
-import dev.heng.conformance.suite.Judge;
 import dev.heng.conformance.suite.Scenario;
 import dev.heng.spi.Backend;
 import dev.heng.spi.BackendException;
@@ -24,12 +25,17 @@ final class CaseExecutor {
 
     private CaseExecutor() {}
 
-    static CaseResult execute(ConformanceCase one, RunRequest request, Backend device, Backend oracle) {
+    static CaseResult execute(
+            ConformanceCase one, RunRequest request, Backend device, Backend oracle, BackendOpener another) {
         long start = System.nanoTime();
         Found found;
         try {
-            found = found(one, request, device, oracle);
-        } catch (Judge.UndeclaredException silent) {
+            found = switch (one.body()) {
+                case ConformanceCase.Recipe _ -> found(one, request, device, oracle);
+                case Experiment experiment ->
+                    found(experiment.conduct(one.id(), request.seed(), new Experiment.Bench(device, another::open)));
+            };
+        } catch (UndeclaredNumericsException silent) {
             found = new Found(CaseState.FAIL, message(silent), List.of());
         } catch (BackendException failure) {
             boolean broken = failure.code() == BackendException.Code.DECLINED;
@@ -86,6 +92,22 @@ final class CaseExecutor {
         }
         boolean held = breaches.isEmpty() && checks.stream().allMatch(Check::held);
         return new Found(held ? CaseState.PASS : CaseState.FAIL, held ? "" : explain(checks, breaches), checks);
+    }
+
+    /** Takes what an experiment saw to a state. */
+    private static Found found(Experiment.Finding finding) {
+        if (!finding.declined().isBlank()) {
+            return new Found(CaseState.DECLINED, finding.declined(), List.of());
+        }
+        boolean held = finding.breaches().isEmpty() && finding.checks().stream().allMatch(Check::held);
+        if (held && finding.checks().isEmpty() && finding.observed().isEmpty()) {
+            return new Found(CaseState.UNTRUSTED, "the experiment saw nothing", List.of());
+        }
+        String seen = String.join("; ", finding.observed());
+        return new Found(
+                held ? CaseState.PASS : CaseState.FAIL,
+                held ? seen : explain(finding.checks(), finding.breaches()),
+                finding.checks());
     }
 
     private static List<Check> judge(Scenario scenario, Execution execution, Backend backend) {

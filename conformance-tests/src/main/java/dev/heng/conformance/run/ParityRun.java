@@ -100,7 +100,7 @@ public final class ParityRun {
             if (under == null || against == null) {
                 throw new IllegalStateException("a worker that did not open its backends");
             }
-            Answer<CaseResult> answer = call(() -> CaseExecutor.execute(one, request, under, against));
+            Answer<CaseResult> answer = call(() -> CaseExecutor.execute(one, request, under, against, device));
             if (answer.value() != null) {
                 results.add(answer.value());
                 return true;

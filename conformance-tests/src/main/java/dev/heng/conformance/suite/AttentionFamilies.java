@@ -2,6 +2,7 @@ package dev.heng.conformance.suite;
 
 import dev.heng.conformance.bound.AccumulationError;
 import dev.heng.conformance.bound.Formula;
+import dev.heng.conformance.bound.MatrixUnits;
 import dev.heng.conformance.fill.Degeneracy;
 import dev.heng.conformance.fill.MatrixFill;
 import dev.heng.conformance.random.RandomStream;

@@ -26,9 +26,32 @@ final class CaseList {
             String title,
             String variant,
             ConformanceCase.Recipe recipe) {
+        put(level, op, dtype, rules, title, variant, recipe);
+    }
+
+    /** Adds an experiment; parameters as of {@link #add}. */
+    void experiment(
+            Level level,
+            String op,
+            String dtype,
+            List<String> rules,
+            String title,
+            String variant,
+            Experiment experiment) {
+        put(level, op, dtype, rules, title, variant, experiment);
+    }
+
+    private void put(
+            Level level,
+            String op,
+            String dtype,
+            List<String> rules,
+            String title,
+            String variant,
+            ConformanceCase.Body body) {
         String id = level.name().toLowerCase(Locale.ROOT) + "_"
                 + rules.getFirst().replace('-', '_') + "_" + title + "/" + variant;
-        if (cases.put(id, new ConformanceCase(id, op, dtype, rules, level, recipe)) != null) {
+        if (cases.put(id, new ConformanceCase(id, op, dtype, rules, level, body)) != null) {
             throw new IllegalStateException("two cases are called " + id);
         }
     }

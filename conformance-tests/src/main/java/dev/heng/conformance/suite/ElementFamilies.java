@@ -1,6 +1,7 @@
 package dev.heng.conformance.suite;
 
 import dev.heng.conformance.bound.Formula;
+import dev.heng.conformance.bound.MatrixUnits;
 import dev.heng.conformance.bound.ScalarFunction;
 import dev.heng.conformance.fill.MatrixFill;
 import dev.heng.conformance.random.RandomStream;

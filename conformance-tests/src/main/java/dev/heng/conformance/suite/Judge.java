@@ -15,17 +15,7 @@ public interface Judge {
      * @param outputs what the backend under judgement left, by output name
      * @param profile that backend's declared numerics, from which every bound follows
      * @return at least one check
-     * @throws UndeclaredException if the profile declares nothing about what was computed
+     * @throws dev.heng.conformance.bound.UndeclaredNumericsException if the profile declares nothing about what was computed
      */
     List<Check> judge(int step, Map<String, HostTensor> outputs, NumericsProfile profile);
-
-    /** A backend supports what its profile is silent about, so that no bound can be derived. */
-    final class UndeclaredException extends RuntimeException {
-        private static final long serialVersionUID = 1L;
-
-        /** Makes an exception that names what is missing. */
-        public UndeclaredException(String message) {
-            super(message);
-        }
-    }
 }

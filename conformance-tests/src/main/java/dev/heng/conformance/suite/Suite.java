@@ -30,6 +30,9 @@ public final class Suite {
         AttentionFamilies.addTo(cases);
         RoutingFamilies.addTo(cases);
         ChoiceFamilies.addTo(cases);
+        CommunicationFamilies.addTo(cases);
+        EdgeFamilies.addTo(cases);
+        ContractExperiments.addTo(cases);
         return new Suite(cases.cases());
     }
 

@@ -1,4 +1,4 @@
-package dev.heng.conformance.suite;
+package dev.heng.conformance.bound;
 
 import dev.heng.conformance.accumulate.AccumulationProfile;
 import dev.heng.conformance.format.Rounding;
@@ -11,7 +11,7 @@ import dev.heng.spi.tensor.Quantization;
 import dev.heng.spi.tensor.TensorType;
 
 /** From a declared profile to the unit that bounds are derived from. */
-final class MatrixUnits {
+public final class MatrixUnits {
 
     /** The widest aligned term and the longest block that the models take; a wider term errs less still. */
     private static final int WIDEST_TERM = 40;
@@ -21,7 +21,7 @@ final class MatrixUnits {
     private MatrixUnits() {}
 
     /** Returns which kind of product a linear operator is. */
-    static Product product(DType activations, TensorType weight, ActivationFormat format) {
+    public static Product product(DType activations, TensorType weight, ActivationFormat format) {
         return switch (weight.quantization()) {
             case Quantization.Fp8Blocks _ -> format == ActivationFormat.FLOAT ? Product.FP8_WEIGHT : Product.FP8;
             case Quantization.Int8Channels _ ->
@@ -42,19 +42,19 @@ final class MatrixUnits {
     /**
      * Returns what the profile declares.
      *
-     * @throws Judge.UndeclaredException if it declares nothing
+     * @throws UndeclaredNumericsException if it declares nothing
      */
-    static Accumulation declared(NumericsProfile profile, Product product) {
+    public static Accumulation declared(NumericsProfile profile, Product product) {
         Accumulation declared = profile.products().get(product);
         if (declared == null) {
-            throw new Judge.UndeclaredException("the numerics profile declares no accumulation for " + product
+            throw new UndeclaredNumericsException("the numerics profile declares no accumulation for " + product
                     + " products, which the device said it supports");
         }
         return declared;
     }
 
     /** Returns the unit of a declaration, fused, since bounds allow for the running sum among a block's terms in any case. */
-    static AccumulationProfile unit(Accumulation declared) {
+    public static AccumulationProfile unit(Accumulation declared) {
         boolean scalar = declared.blockLength() == 1;
         int align = Math.max(8, declared.alignBits());
         return new AccumulationProfile(
@@ -78,15 +78,15 @@ final class MatrixUnits {
     }
 
     /** Returns the largest relative error of a number of {@code bits} that a multiplier cuts to {@code kept}, in any direction. */
-    static double cut(int bits, int kept) {
+    public static double cut(int bits, int kept) {
         return kept >= bits ? 0 : Math.scalb(1.0, 1 - kept);
     }
 
     /** Returns the largest relative error of a scalar function, from its declared units in the last place of F32. */
-    static double scalar(NumericsProfile profile, NumericsProfile.ScalarFunction function) {
+    public static double scalar(NumericsProfile profile, NumericsProfile.ScalarFunction function) {
         Double ulp = profile.scalarUlp().get(function);
         if (ulp == null) {
-            throw new Judge.UndeclaredException("the numerics profile declares no error of " + function
+            throw new UndeclaredNumericsException("the numerics profile declares no error of " + function
                     + ", which the device needs for what it said it supports");
         }
         // One unit in the last place is at most 2^-23 of a normal F32 number.

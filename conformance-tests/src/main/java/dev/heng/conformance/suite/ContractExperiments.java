@@ -1,0 +1,571 @@
+package dev.heng.conformance.suite;
+
+import dev.heng.spi.Backend;
+import dev.heng.spi.BackendException;
+import dev.heng.spi.Batch;
+import dev.heng.spi.Bindings;
+import dev.heng.spi.Buffer;
+import dev.heng.spi.BufferRequest;
+import dev.heng.spi.CompileOptions;
+import dev.heng.spi.Program;
+import dev.heng.spi.Support;
+import dev.heng.spi.WeightSource;
+import dev.heng.spi.graph.GraphBuilder;
+import dev.heng.spi.graph.Node;
+import dev.heng.spi.graph.Op;
+import dev.heng.spi.graph.Value;
+import dev.heng.spi.tensor.DType;
+import dev.heng.spi.tensor.Dim;
+import dev.heng.spi.tensor.Shape;
+import dev.heng.spi.tensor.TensorType;
+import java.lang.foreign.MemorySegment;
+import java.util.ArrayList;
+import java.util.HashMap;
+import java.util.HashSet;
+import java.util.List;
+import java.util.Map;
+import java.util.Set;
+import java.util.stream.Collectors;
+
+/** Experiments with the rules RUN: order of calls, bounds, bindings, ownership, weights, memory, plan and support. */
+final class ContractExperiments {
+
+    private static final int TOKENS = 6;
+    private static final int WIDTH = 5;
+
+    private ContractExperiments() {}
+
+    static void addTo(CaseList cases) {
+        add(cases, List.of("RUN-001"), "ordersWritesFillsRunsAndReads", ContractExperiments::order);
+        add(cases, List.of("RUN-002"), "refusesSizesOutsideTheBounds", ContractExperiments::bounds);
+        add(cases, List.of("RUN-003"), "refusesMissingSmallAndForeignBuffers", ContractExperiments::bindings);
+        add(cases, List.of("RUN-004"), "readsAnInputAsItWasBeforeTheRun", ContractExperiments::oneBuffer);
+        add(cases, List.of("RUN-008"), "keepsOpenWhatIsInUse", ContractExperiments::ownership);
+        add(cases, List.of("RUN-009"), "refusesUseAfterClose", ContractExperiments::afterClose);
+        add(
+                cases,
+                List.of("RUN-010", "QUANT-002"),
+                "asksForEachWeightOnceAndChecksItsSize",
+                ContractExperiments::weights);
+        add(cases, List.of("RUN-012"), "fillsFreshMemoryAsSaid", ContractExperiments::freshMemory);
+        add(cases, List.of("RUN-014"), "refusesWhatDoesNotFitAndStaysUsable", ContractExperiments::outOfMemory);
+        add(cases, List.of("RUN-016"), "plansEveryNodeOnceOnThisDevice", ContractExperiments::plan);
+        add(
+                cases,
+                List.of("RUN-017", "COMM-004"),
+                "declinesBeforeCompilingAndAtCompile",
+                ContractExperiments::declined);
+    }
+
+    /** One experiment of this class. */
+    @FunctionalInterface
+    private interface Contract {
+        Experiment.Finding conduct(Experiment.Bench bench, Scenario scenario);
+    }
+
+    private static void add(CaseList cases, List<String> rules, String title, Contract contract) {
+        cases.experiment(Level.SMOKE, "Contract", "any", rules, title, "add", (_, _, bench) -> {
+            for (DType dtype : List.of(DType.F32, DType.BF16, DType.F16)) {
+                Scenario scenario = sums(dtype);
+                if (Session.refusal(bench.device(), scenario).isEmpty()) {
+                    return contract.conduct(bench, scenario);
+                }
+            }
+            return Experiment.Finding.declined(Session.refusal(bench.device(), sums(DType.F32)));
+        });
+    }
+
+    /** Returns y = a + b and z = y + a on integers, exact in every type, in two steps of unlike data. */
+    private static Scenario sums(DType dtype) {
+        GraphBuilder builder = new GraphBuilder("contract");
+        TensorType type = TensorType.of(dtype, Dim.of(Dim.TOKENS), Dim.of(WIDTH));
+        Value a = builder.input("a", type);
+        Value b = builder.input("b", type);
+        Value y = builder.plus("first", a, b);
+        builder.output("y", y);
+        builder.output("z", builder.plus("second", y, a));
+        List<Scenario.Step> steps = new ArrayList<>();
+        for (int step = 0; step < 2; step++) {
+            steps.add(Scenario.Step.of(
+                    Map.of(Dim.TOKENS, (long) TOKENS),
+                    Map.of("a", numbers(dtype, 3 + 40 * step), "b", numbers(dtype, 11 + 30 * step))));
+        }
+        return new Scenario(
+                builder.build(),
+                Map.of(),
+                steps,
+                (_, _, _) -> List.of(),
+                dev.heng.conformance.fill.Degeneracy.of(),
+                true);
+    }
+
+    private static HostTensor numbers(DType dtype, int first) {
+        double[] values = new double[TOKENS * WIDTH];
+        for (int index = 0; index < values.length; index++) {
+            values[index] = first + index;
+        }
+        return HostTensor.floats(dtype, new int[] {TOKENS, WIDTH}, values);
+    }
+
+    private static double[] expected(Scenario scenario, int step, String output) {
+        Map<String, HostTensor> inputs = scenario.steps().get(step).inputs();
+        double[] a = Checks.output(inputs, "a").doubles();
+        double[] b = Checks.output(inputs, "b").doubles();
+        for (int index = 0; index < a.length; index++) {
+            a[index] = output.equals("y") ? a[index] + b[index] : 2 * a[index] + b[index];
+        }
+        return a;
+    }
+
+    private static Check sum(String what, Scenario scenario, int step, Map<String, HostTensor> outputs, String name) {
+        return Checks.rounded(what, Checks.output(outputs, name), expected(scenario, step, name));
+    }
+
+    private static DType dtype(Scenario scenario) {
+        return scenario.graph().inputs().getFirst().type().dtype();
+    }
+
+    /** Collects what was seen and what was wrong. */
+    private static final class Notes {
+        private final List<Check> checks = new ArrayList<>();
+        private final List<String> observed = new ArrayList<>();
+        private final List<String> breaches = new ArrayList<>();
+
+        /** Notes whether {@code call} throws {@code wanted} with a message that names {@code name}. */
+        void refuses(String what, Class<? extends RuntimeException> wanted, String name, Runnable call) {
+            try {
+                call.run();
+                breaches.add(what + " was not refused");
+            } catch (RuntimeException refused) {
+                String text = refused.getClass().getSimpleName() + ": " + refused.getMessage();
+                if (!wanted.isInstance(refused)) {
+                    breaches.add(what + " ended in " + text + ", not in " + wanted.getSimpleName());
+                } else if (!text.contains(name)) {
+                    breaches.add(what + ": the message does not name '" + name + "': " + text);
+                } else {
+                    observed.add(what + ": " + text);
+                }
+            }
+        }
+
+        /** Notes whether {@code call} throws a BackendException of {@code code} with a message that names {@code name}. */
+        void refuses(String what, BackendException.Code code, String name, Runnable call) {
+            try {
+                call.run();
+                breaches.add(what + " was not refused");
+            } catch (BackendException refused) {
+                if (refused.code() != code) {
+                    breaches.add(what + " ended in " + refused.code() + ", not in " + code);
+                } else if (!String.valueOf(refused.getMessage()).contains(name)) {
+                    breaches.add(what + ": the message does not name '" + name + "': " + refused.getMessage());
+                } else {
+                    observed.add(what + ": " + code);
+                }
+            }
+        }
+
+        /** Notes that the session still gives the right results. */
+        void works(String when, Scenario scenario, Session session) {
+            List<Map<String, HostTensor>> outputs = session.all();
+            for (int step = 0; step < outputs.size(); step++) {
+                checks.add(sum(when + ": y", scenario, step, outputs.get(step), "y"));
+                checks.add(sum(when + ": z", scenario, step, outputs.get(step), "z"));
+            }
+        }
+
+        Experiment.Finding finding() {
+            return new Experiment.Finding(checks, breaches, observed, "");
+        }
+    }
+
+    private static Experiment.Finding order(Experiment.Bench bench, Scenario scenario) {
+        Notes notes = new Notes();
+        try (Session session = Session.open(bench.device(), scenario);
+                Session other = Session.open(bench.device(), scenario)) {
+            for (int round = 0; round < 20; round++) {
+                // Nothing is read until everything is queued: each run must see the writes before it and none after.
+                session.write(0);
+                session.run(0);
+                Bindings elsewhere = new Bindings(
+                        scenario.steps().get(1).dims(),
+                        Batch.NONE,
+                        Map.of(
+                                "a", session.buffer("a"),
+                                "b", session.buffer("b"),
+                                "y", other.buffer("y"),
+                                "z", other.buffer("z")));
+                session.write(1);
+                session.program().run(elsewhere);
+                session.buffer("a").fill((byte) 0x7f);
+                session.buffer("b").fill((byte) 0x7f);
+                Map<String, HostTensor> first = session.read(0);
+                Map<String, HostTensor> second = other.read(1);
+                if (round == 0 || round == 19) {
+                    notes.checks.add(sum("round " + round + ", first run: z", scenario, 0, first, "z"));
+                    notes.checks.add(sum("round " + round + ", second run: z", scenario, 1, second, "z"));
+                }
+                session.buffer("y").fill((byte) 0x11);
+                byte[] filled = new byte[8];
+                session.buffer("y").read(0, MemorySegment.ofArray(filled));
+                if (filled[0] != 0x11 || filled[7] != 0x11) {
+                    notes.breaches.add(
+                            "round " + round + ": a read before which a buffer was filled shows other bytes");
+                }
+            }
+        }
+        return notes.finding();
+    }
+
+    private static Experiment.Finding bounds(Experiment.Bench bench, Scenario scenario) {
+        Notes notes = new Notes();
+        try (Session session = Session.open(bench.device(), scenario)) {
+            Bindings good = session.bindings(0);
+            for (long size : new long[] {TOKENS + 1L, -1L, 1L << 31, Long.MAX_VALUE}) {
+                Bindings bad = new Bindings(Map.of(Dim.TOKENS, size), Batch.NONE, good.buffers());
+                notes.refuses(
+                        "a run of " + size + " tokens",
+                        IllegalArgumentException.class,
+                        Dim.TOKENS,
+                        () -> session.program().run(bad));
+            }
+            notes.refuses(
+                    "a run without a size",
+                    IllegalArgumentException.class,
+                    Dim.TOKENS,
+                    () -> session.program().run(new Bindings(Map.of(), Batch.NONE, good.buffers())));
+            notes.refuses(
+                    "compiling without a bound",
+                    IllegalArgumentException.class,
+                    Dim.TOKENS,
+                    () -> bench.device()
+                            .compile(scenario.graph(), weight -> missing(weight), CompileOptions.of(Map.of()))
+                            .close());
+            notes.works("after refusals", scenario, session);
+        }
+        return notes.finding();
+    }
+
+    private static WeightSource.WeightData missing(Value weight) {
+        throw new IllegalStateException("the graph has no weight '" + weight.name() + "'");
+    }
+
+    private static Experiment.Finding bindings(Experiment.Bench bench, Scenario scenario) {
+        Notes notes = new Notes();
+        TensorType type = scenario.graph().inputs().getFirst().type();
+        Map<String, Long> less = Map.of(Dim.TOKENS, TOKENS - 1L);
+        Map<String, Long> more = Map.of(Dim.TOKENS, TOKENS + 9L);
+        Backend device = bench.device();
+        try (Session session = Session.open(device, scenario);
+                Buffer small = device.allocate(new BufferRequest("small", BufferRequest.Usage.TENSOR, type, less));
+                Buffer large = device.allocate(new BufferRequest("large", BufferRequest.Usage.TENSOR, type, more))) {
+            for (String name : List.of("a", "y")) {
+                Map<String, Buffer> without = new HashMap<>(session.bindings(0).buffers());
+                without.remove(name);
+                notes.refuses(
+                        "a run without '" + name + "'",
+                        IllegalArgumentException.class,
+                        name,
+                        () -> session.program()
+                                .run(new Bindings(session.bindings(0).dims(), Batch.NONE, without)));
+                notes.refuses(
+                        "a run with a small '" + name + "'",
+                        IllegalArgumentException.class,
+                        name,
+                        () -> session.program().run(with(session, name, small)));
+            }
+            try (Backend stranger = bench.another().get();
+                    Buffer foreign =
+                            stranger.allocate(new BufferRequest("foreign", BufferRequest.Usage.TENSOR, type, more))) {
+                notes.refuses(
+                        "a run with another backend's buffer",
+                        IllegalArgumentException.class,
+                        "a",
+                        () -> session.program().run(with(session, "a", foreign)));
+            }
+            // Larger is legal: the value lies at the start, and what follows is not touched.
+            large.fill((byte) 0x23);
+            session.write(0);
+            session.program().run(with(session, "y", large));
+            byte[] all = new byte[Math.toIntExact(type.bytes(more))];
+            large.read(0, MemorySegment.ofArray(all));
+            int used = Math.toIntExact(type.bytes(scenario.steps().getFirst().dims()));
+            HostTensor y = new HostTensor(type.dtype(), new int[] {TOKENS, WIDTH}, java.util.Arrays.copyOf(all, used));
+            notes.checks.add(Checks.rounded("y in a larger buffer", y, expected(scenario, 0, "y")));
+            for (int index = used; index < all.length; index++) {
+                if (all[index] != 0x23) {
+                    notes.breaches.add("byte " + index + " behind a value of " + used + " bytes was written");
+                    break;
+                }
+            }
+            notes.works("after refusals", scenario, session);
+        }
+        return notes.finding();
+    }
+
+    private static Bindings with(Session session, String name, Buffer buffer) {
+        Bindings good = session.bindings(0);
+        Map<String, Buffer> buffers = new HashMap<>(good.buffers());
+        buffers.put(name, buffer);
+        return new Bindings(good.dims(), Batch.NONE, buffers);
+    }
+
+    private static Experiment.Finding oneBuffer(Experiment.Bench bench, Scenario scenario) {
+        Notes notes = new Notes();
+        try (Session session = Session.open(bench.device(), scenario)) {
+            session.write(0);
+            // y overwrites a, and z = y + a must still take a as it was.
+            session.program().run(with(session, "y", session.buffer("a")));
+            Map<String, HostTensor> outputs = session.read(0);
+            notes.checks.add(sum("z beside an overwritten input", scenario, 0, outputs, "z"));
+            byte[] bytes = new byte[Checks.output(outputs, "y").bytes().length];
+            session.buffer("a").read(0, MemorySegment.ofArray(bytes));
+            HostTensor y = new HostTensor(dtype(scenario), new int[] {TOKENS, WIDTH}, bytes);
+            notes.checks.add(Checks.rounded("y over its input", y, expected(scenario, 0, "y")));
+        }
+        return notes.finding();
+    }
+
+    private static Experiment.Finding ownership(Experiment.Bench bench, Scenario scenario) {
+        Notes notes = new Notes();
+        Backend own = bench.another().get();
+        try {
+            Session session = Session.open(own, scenario);
+            try (session) {
+                notes.refuses("closing a backend in use", IllegalStateException.class, "", own::close);
+                notes.works("after a refused close", scenario, session);
+            }
+            session.close();
+            notes.observed.add("closing buffers and programs twice is legal");
+        } finally {
+            own.close();
+        }
+        own.close();
+        notes.observed.add("closing a backend twice is legal");
+        return notes.finding();
+    }
+
+    private static Experiment.Finding afterClose(Experiment.Bench bench, Scenario scenario) {
+        Notes notes = new Notes();
+        BufferRequest request = new BufferRequest(
+                "late",
+                BufferRequest.Usage.TENSOR,
+                scenario.graph().inputs().getFirst().type(),
+                Map.of(Dim.TOKENS, 1L));
+        Backend own = bench.another().get();
+        try (own) {
+            Session session = Session.open(own, scenario);
+            Bindings bindings = session.bindings(0);
+            Session.open(own, scenario).close();
+            session.buffer("a").close();
+            MemorySegment room = MemorySegment.ofArray(new byte[4]);
+            Class<IllegalStateException> wanted = IllegalStateException.class;
+            notes.refuses(
+                    "reading a closed buffer",
+                    wanted,
+                    "a",
+                    () -> session.buffer("a").read(0, room));
+            notes.refuses(
+                    "writing a closed buffer",
+                    wanted,
+                    "a",
+                    () -> session.buffer("a").write(room, 0));
+            notes.refuses(
+                    "filling a closed buffer",
+                    wanted,
+                    "a",
+                    () -> session.buffer("a").fill((byte) 0));
+            notes.refuses(
+                    "running with a closed buffer",
+                    RuntimeException.class,
+                    "a",
+                    () -> session.program().run(bindings));
+            session.close();
+            notes.refuses(
+                    "running a closed program",
+                    wanted,
+                    "",
+                    () -> session.program().run(bindings));
+        }
+        notes.refuses(
+                "allocating on a closed backend",
+                IllegalStateException.class,
+                "",
+                () -> own.allocate(request).close());
+        notes.refuses(
+                "compiling on a closed backend",
+                IllegalStateException.class,
+                "",
+                () -> own.compile(scenario.graph(), weight -> missing(weight), Session.options(scenario))
+                        .close());
+        return notes.finding();
+    }
+
+    private static Experiment.Finding weights(Experiment.Bench bench, Scenario scenario) {
+        DType dtype = dtype(scenario);
+        Backend device = bench.device();
+        GraphBuilder builder = new GraphBuilder("weights");
+        TensorType vector = TensorType.of(dtype, Shape.of(WIDTH));
+        Value x = builder.input("x", TensorType.of(dtype, Dim.of(Dim.TOKENS), Dim.of(WIDTH)));
+        Value weight = builder.weight("norm.weight", vector);
+        // One weight for two nodes.
+        builder.output("y", builder.rmsNorm("second", builder.rmsNorm("first", x, weight, 1e-6), weight, 1e-6));
+        CompileOptions options = Session.options(scenario);
+        dev.heng.spi.graph.Graph graph = builder.build();
+        for (Node node : graph.nodes()) {
+            if (device.supports(node, options) instanceof Support.Declined declined) {
+                return Experiment.Finding.declined(declined.code() + ": " + declined.text());
+            }
+        }
+        Notes notes = new Notes();
+        List<String> asked = new ArrayList<>();
+        StoredWeight stored = StoredWeight.plain(vector, 1, 2, 3, 4, 5);
+        try (Program _ = device.compile(
+                graph,
+                value -> {
+                    asked.add(value.name());
+                    return stored.data();
+                },
+                options)) {
+            if (asked.equals(List.of("norm.weight"))) {
+                notes.observed.add("compile asked once for the one weight");
+            } else {
+                notes.breaches.add("compile asked for " + asked + ", not once for the one weight");
+            }
+        }
+        MemorySegment bytes = stored.data().parts().getFirst().elements();
+        int length = (int) bytes.byteSize();
+        MemorySegment longer = MemorySegment.ofArray(new byte[length + dtype.bits() / 8]);
+        record Wrong(String what, WeightSource.WeightData data) {}
+        for (Wrong wrong : List.of(
+                new Wrong("a short weight", WeightSource.WeightData.of(bytes.asSlice(0, length - 1))),
+                new Wrong("a long weight", WeightSource.WeightData.of(longer)),
+                new Wrong("no part", new WeightSource.WeightData(List.of())),
+                new Wrong(
+                        "two parts",
+                        new WeightSource.WeightData(List.of(
+                                stored.data().parts().getFirst(),
+                                stored.data().parts().getFirst()))),
+                new Wrong(
+                        "a plain weight with scales",
+                        new WeightSource.WeightData(List.of(new WeightSource.Part(bytes, bytes, null)))))) {
+            notes.refuses(
+                    wrong.what(),
+                    BackendException.Code.INVALID_DATA,
+                    "norm.weight",
+                    () -> device.compile(graph, _ -> wrong.data(), options).close());
+        }
+        return notes.finding();
+    }
+
+    private static Experiment.Finding freshMemory(Experiment.Bench bench, Scenario scenario) {
+        Notes notes = new Notes();
+        TensorType type = scenario.graph().inputs().getFirst().type();
+        Map<String, Long> dims = Map.of(Dim.TOKENS, 1000L);
+        try (Buffer fresh =
+                bench.device().allocate(new BufferRequest("fresh", BufferRequest.Usage.TENSOR, type, dims))) {
+            byte[] bytes = new byte[Math.toIntExact(type.bytes(dims))];
+            fresh.read(0, MemorySegment.ofArray(bytes));
+            notes.observed.add("a fresh buffer can be read");
+            if (bench.device().device().backend().equals("reference")) {
+                for (byte one : bytes) {
+                    if (one != (byte) 0xff) {
+                        notes.breaches.add("fresh memory of reference holds " + one + ", not 0xff");
+                        break;
+                    }
+                }
+            }
+        }
+        return notes.finding();
+    }
+
+    private static Experiment.Finding outOfMemory(Experiment.Bench bench, Scenario scenario) {
+        Notes notes = new Notes();
+        Backend device = bench.device();
+        TensorType type = scenario.graph().inputs().getFirst().type();
+        long free = device.memory().freeBytes();
+        TensorType wide = TensorType.of(type.dtype(), Dim.of(Dim.TOKENS), Dim.of(1L << 20));
+        long row = wide.bytes(Map.of(Dim.TOKENS, 1L));
+        long tooMany =
+                Math.min(Integer.MAX_VALUE, Math.max(1, 64 * (device.memory().totalBytes() / row)));
+        try (Session session = Session.open(device, scenario)) {
+            for (int attempt = 0; attempt < 3; attempt++) {
+                refusesToAllocate(notes, device, "64 times the memory", wide, tooMany);
+                refusesToAllocate(notes, device, "2^51 rows of a MiB", wide, 1L << 31);
+                refusesToAllocate(notes, device, "more than 2^63 bytes", wide, Long.MAX_VALUE / 2);
+            }
+            notes.works("after refused allocations", scenario, session);
+            long lost = free - device.memory().freeBytes();
+            notes.observed.add("free memory changed by " + lost + " bytes over nine refusals");
+        }
+        return notes.finding();
+    }
+
+    private static void refusesToAllocate(Notes notes, Backend device, String what, TensorType type, long tokens) {
+        notes.refuses(
+                what,
+                BackendException.Code.OUT_OF_MEMORY,
+                "huge",
+                () -> device.allocate(
+                                new BufferRequest("huge", BufferRequest.Usage.TENSOR, type, Map.of(Dim.TOKENS, tokens)))
+                        .close());
+    }
+
+    private static Experiment.Finding plan(Experiment.Bench bench, Scenario scenario) {
+        Notes notes = new Notes();
+        String address = bench.device().device().address();
+        try (Session session = Session.open(bench.device(), scenario)) {
+            List<Program.Step> steps = session.program().plan();
+            Set<String> seen = new HashSet<>();
+            for (Program.Step step : steps) {
+                if (!step.executedBy().equals(address)) {
+                    notes.breaches.add(step + " is not executed by " + address);
+                }
+                for (Node node : step.nodes()) {
+                    if (!seen.add(node.name())) {
+                        notes.breaches.add("node '" + node.name() + "' stands in two steps");
+                    }
+                }
+            }
+            Set<String> nodes =
+                    scenario.graph().nodes().stream().map(Node::name).collect(Collectors.toSet());
+            if (!seen.equals(nodes)) {
+                notes.breaches.add("the plan executes " + seen + ", the graph has " + nodes);
+            }
+            notes.observed.add(steps.size() + " steps for " + nodes.size() + " nodes");
+        }
+        return notes.finding();
+    }
+
+    private static Experiment.Finding declined(Experiment.Bench bench, Scenario scenario) {
+        Notes notes = new Notes();
+        Backend device = bench.device();
+        DType dtype = dtype(scenario);
+        GraphBuilder builder = new GraphBuilder("declined");
+        Value x = builder.input("x", TensorType.of(dtype, Dim.of(Dim.TOKENS), Dim.of(WIDTH)));
+        Value sum = builder.plus("sum", x, x);
+        builder.output(
+                "y", builder.add("reduce", new Op.AllReduce(3), sum).results().getFirst());
+        dev.heng.spi.graph.Graph graph = builder.build();
+        CompileOptions options = Session.options(scenario);
+        Node node = graph.nodes().getLast();
+        if (!(device.supports(node, options) instanceof Support.Declined declined)) {
+            if (device.device().backend().equals("reference")) {
+                notes.breaches.add("reference supports three ranks, which COMM-004 says it declines");
+                return notes.finding();
+            }
+            return Experiment.Finding.declined("supports every node that this experiment knows: nothing is declined");
+        }
+        if (declined.text().isBlank()) {
+            notes.breaches.add("declined " + node.name() + " without a reason");
+        }
+        notes.refuses(
+                "compiling a declined node",
+                BackendException.Code.DECLINED,
+                "reduce",
+                () -> device.compile(graph, weight -> missing(weight), options).close());
+        try (Session session = Session.open(device, scenario)) {
+            notes.works("after a refused compilation", scenario, session);
+        }
+        return notes.finding();
+    }
+}

@@ -2,6 +2,7 @@
  * Decode and prefill of a DeepSeek-shaped model on libheng_cpu with random weights, beside the ceilings measured in the same run:
  * bench SHAPE FORMAT THREADS [LAYERS] [PREFILL TOKENS] [CONTEXT] [LEVEL]
  * SHAPE v2-lite, v3-layer, moe-tiny; FORMAT f32, bf16, f16, fp8, int8, w8a8, int4 (groups of 128, bf16 scales), int4g32.
+ * HEAD=FORMAT stores the output head so (default bf16), ROUND=1 rounds every activation to bf16, as a bf16 graph does.
  * CPU_TIME=1 measures processor time, PROFILE=decode or prefill adds a table by operation.
  * Read bandwidth, decode and prefill are interleaved, best of several rounds, because the machine may be shared.
  */
@@ -147,7 +148,11 @@ int main(int argc, char **argv) {
             *offsets = calloc((size_t)s->experts + 1, 4), *chosen = calloc(1, 4);
     double *rope = malloc((size_t)(T * s->rope) * 8), *inverse = malloc((size_t)s->rope * 4);
     for (int64_t i = 0; i < s->rope / 2; i++) inverse[i] = 1.0 / (double)(1 + i);
-    heng_cpu_weight *embed = weights(1, s->vocab, H, 1), *head = weights(1, s->vocab, H, 1);
+    heng_cpu_weight *embed = weights(1, s->vocab, H, 1), *head;
+    const char *body = format;
+    format = getenv("HEAD") != NULL ? getenv("HEAD") : "bf16";
+    head = weights(1, s->vocab, H, 0);
+    format = body;
     next(HENG_CPU_EMBED, 1)->as.embed = (heng_cpu_embed){embed, ids, x, H, 0};
     next(HENG_CPU_ROPE_TABLE, 1)->as.rope_table = (heng_cpu_rope_table){positions, inverse, s->rope / 2, 1, rope};
     const int w8a8 = strcmp(format, "w8a8") == 0;
@@ -228,6 +233,24 @@ int main(int argc, char **argv) {
     in->as.argmax = (heng_cpu_argmax){out, s->vocab, s->vocab, chosen};
     (void)last_row;
 
+    /* Types of results: 0 is F32, for which nothing is rounded. */
+    if (getenv("ROUND") != NULL)
+        for (int64_t i = 0; i < count; i++) {
+            heng_cpu_instruction *at = &program[i];
+            switch (at->opcode) {
+                case HENG_CPU_EMBED: at->as.embed.round_to = HENG_CPU_BF16; break;
+                case HENG_CPU_RMS_NORM: at->as.rms_norm.round_to = HENG_CPU_BF16; break;
+                case HENG_CPU_LINEAR: at->as.linear.round_to = at->as.linear.sum_round_to = HENG_CPU_BF16; break;
+                case HENG_CPU_GATED_LINEAR: at->as.gated_linear.gate_round_to = at->as.gated_linear.round_to = HENG_CPU_BF16; break;
+                case HENG_CPU_ROPE: at->as.rope.round_to = HENG_CPU_BF16; break;
+                case HENG_CPU_ATTENTION: at->as.attention.round_to = HENG_CPU_BF16; break;
+                case HENG_CPU_EXPERT_GATE_UP: at->as.expert_gate_up.gate_round_to = at->as.expert_gate_up.round_to = HENG_CPU_BF16; break;
+                case HENG_CPU_EXPERT_DOWN:
+                    at->as.expert_down.down_round_to = at->as.expert_down.round_to = at->as.expert_down.sum_round_to = HENG_CPU_BF16;
+                    break;
+                default: break;
+            }
+        }
     heng_cpu_program *compiled;
     int64_t most[1] = {T};
     if (heng_cpu_program_create(team, program, count, most, 1, &compiled) != HENG_CPU_OK) {

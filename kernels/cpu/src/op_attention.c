@@ -83,7 +83,7 @@ static void attention_check(const heng_cpu_instruction *in, heng_needs *needs) {
     int64_t attend = 4 * (HENG_ATTEND_SCRATCH(s.key_width, s.value_width) + queries * state_floats(&s));
     int64_t absorb = 4 * (op->nope * heng_round_up(op->latent, 16) + 4 * HENG_ATTENTION_TILE);
     int64_t project = 4 * (HEAD_ROWS * heng_round_up(op->latent, 128) + needs->level->gemm_scratch + (HEAD_ROWS + 2) * (op->value_width + 16)) +
-        (op->latent > 0 && op->kv_b->type == HENG_CPU_I4 ? heng_round_up(heng_ceil_div(op->latent, 8), 16) * 32 : 0);
+        (op->latent > 0 && op->kv_b->type == HENG_CPU_I4 ? (heng_round_up(heng_ceil_div(op->latent, 8), 16) * 2 + 16) * 4 : 0);
     needs->private_bytes = heng_max(attend, heng_max(absorb, project)) + 256;
 }
 

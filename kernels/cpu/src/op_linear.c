@@ -98,9 +98,9 @@ static void dot_tile(const heng_context *context, const heng_cpu_weight *w, int6
     context->level->dot(w, row0, rows, prepared, tokens, data, rows, scales);
 }
 
-/* Bytes of the scales that dot expands: four rows, twice with zero points. */
+/* Bytes of the scales that dot expands: for one row, twice with zero points, and a vector behind them. */
 static int64_t dot_scale_bytes(const heng_cpu_weight *w) {
-    return w->type == HENG_CPU_I4 ? heng_round_up(heng_ceil_div(w->columns, 8), 16) * 8 * 4 : 0;
+    return w->type == HENG_CPU_I4 ? (heng_round_up(heng_ceil_div(w->columns, 8), 16) * 2 + 16) * 4 : 0;
 }
 
 static int64_t dot_rows_per_task(const heng_cpu_weight *w, int64_t matrices, int32_t threads) {

@@ -66,6 +66,15 @@ INLINE vi4_lookup vi4_table(void) { return _mm256_set1_epi32((int)0x88888888u); 
 #define VI4_CODE(words, position, table) \
     _mm256_cvtepi32_ps(_mm256_srai_epi32(_mm256_slli_epi32(_mm256_xor_si256(words, table), 28 - 4 * (position)), 28))
 
+#define SPREADS 1
+typedef __m256i vspread;
+INLINE vspread vspread_of(int run) {
+    int lanes[8];
+    for (int i = 0; i < 8; i++) lanes[i] = i / run;
+    return _mm256_loadu_si256((const __m256i *)lanes);
+}
+INLINE vf vf_spread(const float *p, vspread runs) { return _mm256_permutevar8x32_ps(_mm256_loadu_ps(p), runs); }
+
 INLINE void i4_decode_word(uint32_t word, float *out) {
     const __m256i shifts = _mm256_setr_epi32(0, 4, 8, 12, 16, 20, 24, 28);
     __m256i codes = _mm256_and_si256(_mm256_srlv_epi32(_mm256_set1_epi32((int)word), shifts), _mm256_set1_epi32(15));
@@ -87,4 +96,3 @@ INLINE int32_t vdot_sum(vdot a) {
 }
 
 INLINE void prefetch(const void *p) { _mm_prefetch((const char *)p, _MM_HINT_T0); }
-INLINE void prefetch_far(const void *p) { _mm_prefetch((const char *)p, _MM_HINT_T1); }

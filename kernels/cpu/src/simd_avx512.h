@@ -49,6 +49,15 @@ INLINE vi4_lookup vi4_table(void) {
 /* vpermps looks at the lowest four bits of each index only, so a shifted word is an index as it stands. */
 #define VI4_CODE(words, position, table) _mm512_permutexvar_ps(_mm512_srli_epi32(words, 4 * (position)), table)
 
+#define SPREADS 1
+typedef __m512i vspread;
+INLINE vspread vspread_of(int run) {
+    int lanes[16];
+    for (int i = 0; i < 16; i++) lanes[i] = i / run;
+    return _mm512_loadu_si512(lanes);
+}
+INLINE vf vf_spread(const float *p, vspread runs) { return _mm512_permutexvar_ps(runs, _mm512_loadu_ps(p)); }
+
 INLINE void i4_decode_word(uint32_t word, float *out) {
     const __m256i shifts = _mm256_setr_epi32(0, 4, 8, 12, 16, 20, 24, 28);
     __m256i codes = _mm256_and_si256(_mm256_srlv_epi32(_mm256_set1_epi32((int)word), shifts), _mm256_set1_epi32(15));
@@ -75,4 +84,3 @@ INLINE vdot vdot_add(vdot acc, const void *w, const void *x) {
 INLINE int32_t vdot_sum(vdot a) { return _mm512_reduce_add_epi32(a); }
 
 INLINE void prefetch(const void *p) { _mm_prefetch((const char *)p, _MM_HINT_T0); }
-INLINE void prefetch_far(const void *p) { _mm_prefetch((const char *)p, _MM_HINT_T1); }

@@ -71,6 +71,11 @@ INLINE vi4_lookup vi4_table(void) { return vdupq_n_u32(0x88888888u); }
 #define VI4_CODE(words, position, table)                                                                                      \
     vcvtq_f32_s32(vshrq_n_s32(vshlq_s32(vreinterpretq_s32_u32(veorq_u32(words, table)), vdupq_n_s32(28 - 4 * (position))), 28))
 
+#define SPREADS 0
+typedef int vspread;
+INLINE vspread vspread_of(int run) { return run; }
+INLINE vf vf_spread(const float *p, vspread runs) { return vdupq_n_f32(p[0 * runs]); }
+
 INLINE void i4_decode_word(uint32_t word, float *out) {
     const int32_t low[4] = {28, 24, 20, 16}, high[4] = {12, 8, 4, 0};
     int32x4_t flipped = vdupq_n_s32((int32_t)(word ^ 0x88888888u));
@@ -92,4 +97,3 @@ INLINE vdot vdot_add(vdot acc, const void *w, const void *x) {
 INLINE int32_t vdot_sum(vdot a) { return vaddvq_s32(a); }
 
 INLINE void prefetch(const void *p) { __builtin_prefetch(p, 0, 3); }
-INLINE void prefetch_far(const void *p) { __builtin_prefetch(p, 0, 2); }

@@ -7,6 +7,7 @@
  *   vf_scale2     a * 2^n for integral n
  *   vf_load_T     VL stored elements of type T, widened exactly; vf_load_e4m3_256th the value / 256, with NaN read as 480 / 256
  *   vi, VI4_CODE  VL words of eight codes; VI4_CODE(words, p, vi4_table()) is code p of each word, minus 8
+ *   vf_spread     element i / run of p in lane i; only where SPREADS is 1. Reads VL floats
  *   i4_decode_word  the eight codes of a word minus 8, in order
  *   vdot_*        exact products of DOT_BYTES signed bytes, summed in 32-bit lanes; every w counts DOT_BIAS too much
  */
@@ -51,6 +52,11 @@ typedef int vi4_lookup;
 INLINE vi4_lookup vi4_table(void) { return 8; }
 #define VI4_CODE(words, position, table) ((float)((int)((words) >> (4 * (position)) & 15u) - (table)))
 
+#define SPREADS 0
+typedef int vspread;
+INLINE vspread vspread_of(int run) { return run; }
+INLINE vf vf_spread(const float *p, vspread runs) { return p[0 * runs]; }
+
 INLINE void i4_decode_word(uint32_t word, float *out) {
     for (int i = 0; i < 8; i++) out[i] = (float)((int)(word >> (4 * i) & 15u) - 8);
 }
@@ -64,4 +70,3 @@ INLINE vdot vdot_add(vdot acc, const void *w, const void *x) {
 INLINE int32_t vdot_sum(vdot a) { return a; }
 
 INLINE void prefetch(const void *p) { (void)p; }
-INLINE void prefetch_far(const void *p) { (void)p; }

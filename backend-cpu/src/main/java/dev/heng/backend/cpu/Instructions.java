@@ -22,18 +22,33 @@ import java.util.Set;
  */
 final class Instructions {
 
+    /** Whose memory a region is. */
+    private enum Owner {
+        SCRATCH,
+        INPUT,
+        OUTPUT,
+        STATE
+    }
+
     /** Memory that an instruction touches: an interval of the scratch memory, or the name of what a run binds. */
-    record Region(String name, long begin, long end) {
+    private record Region(Owner owner, String name, long begin, long end) {
         static Region scratch(long begin, long bytes) {
-            return new Region("", begin, begin + bytes);
+            return new Region(Owner.SCRATCH, "", begin, begin + bytes);
         }
 
-        static Region bound(String name) {
-            return new Region(name, 0, Long.MAX_VALUE);
+        static Region bound(Owner owner, String name) {
+            return new Region(owner, name, 0, Long.MAX_VALUE);
         }
 
+        /**
+         * Whether the two may be the same memory. An output's buffer may be an input's too (RUN-004), which nobody knows before the run, so
+         * that an output meets everything that is bound but other outputs.
+         */
         boolean meets(Region other) {
-            return name.equals(other.name) && begin < other.end && other.begin < end;
+            if (owner == Owner.SCRATCH || other.owner == Owner.SCRATCH) {
+                return owner == other.owner && begin < other.end && other.begin < end;
+            }
+            return name.equals(other.name) || (owner == Owner.OUTPUT) != (other.owner == Owner.OUTPUT);
         }
     }
 
@@ -97,23 +112,23 @@ final class Instructions {
 
     /** Sets a pointer to where a value lies, and notes that it is read. */
     Instructions reads(String field, Place place, long bytes) {
-        return touch(field, place, bytes, last().reads);
+        return touch(field, place, bytes, last().reads, Owner.INPUT);
     }
 
     /** Sets a pointer to where a value lies, and notes that it is written. */
     Instructions writes(String field, Place place, long bytes) {
-        return touch(field, place, bytes, last().writes);
+        return touch(field, place, bytes, last().writes, Owner.OUTPUT);
     }
 
     /** Notes that a state is read, which is reached through a structure and not a pointer of the instruction. */
     Instructions readsState(String name) {
-        last().reads.add(Region.bound(name));
+        last().reads.add(Region.bound(Owner.STATE, name));
         return this;
     }
 
     /** Notes that a state is written. */
     Instructions writesState(String name) {
-        last().writes.add(Region.bound(name));
+        last().writes.add(Region.bound(Owner.STATE, name));
         return this;
     }
 
@@ -126,7 +141,7 @@ final class Instructions {
         return written.get(index).opcode;
     }
 
-    private Instructions touch(String field, Place place, long bytes, List<Region> regions) {
+    private Instructions touch(String field, Place place, long bytes, List<Region> regions, Owner owner) {
         switch (place) {
             // Constants: nothing writes them.
             case Place.Memory memory -> set(field, memory.address());
@@ -138,7 +153,7 @@ final class Instructions {
             case Place.Bound bound -> {
                 set(field, bound.offsetBytes());
                 last().patches.put(field, bound.name());
-                regions.add(Region.bound(bound.name()));
+                regions.add(Region.bound(owner, bound.name()));
             }
         }
         return this;

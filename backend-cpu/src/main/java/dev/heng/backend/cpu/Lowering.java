@@ -133,7 +133,25 @@ final class Lowering {
             temporaries.clear();
             release(unit, index);
         }
+        graph.outputs().values().stream().distinct().forEach(this::saveInput);
         graph.outputs().forEach(this::copyOut);
+    }
+
+    /** Moves an output that lies in an input's buffer out of the way of other outputs, whose buffer that may be (RUN-004). */
+    private void saveInput(Value output) {
+        if (output.role() == Value.Role.STATE || !(where(output).place() instanceof Place.Bound)) {
+            return;
+        }
+        instructions.next("COPY", rows(output));
+        read("x", output);
+        instructions.set("x_type", DType.F32);
+        Located saved = place(output);
+        instructions
+                .writes("y", saved.place(), extent(output, saved))
+                .set("y_stride", saved.stride())
+                .set("y_type", DType.F32)
+                .set("columns", width(output))
+                .set("round_to", DType.F32);
     }
 
     /** What is read through a view must live as long as the view. Views of views come later in the graph, so go backwards. */

@@ -2,9 +2,6 @@ package dev.heng.backend.cpu;
 
 import dev.heng.kernels.cpu.CpuKernelException;
 import dev.heng.kernels.cpu.CpuLayout;
-import dev.heng.kernels.cpu.CpuLibrary;
-import dev.heng.kernels.cpu.CpuProgram;
-import dev.heng.kernels.cpu.CpuTeam;
 import dev.heng.spi.Bindings;
 import dev.heng.spi.Buffer;
 import dev.heng.spi.CompileOptions;
@@ -25,20 +22,19 @@ import java.util.function.IntFunction;
 import java.util.regex.Matcher;
 import java.util.regex.Pattern;
 
-/** A graph as one native program: its instructions, weights and scratch memory. A run is one native call. */
+/** A graph as one program: its instructions, weights and scratch memory. A run is one call of the kernels. */
 final class CompiledGraph implements Program {
 
     private static final Pattern INSTRUCTION = Pattern.compile("instruction (\\d+) \\((\\w+)\\): (.*)");
 
-    private final CpuLibrary library;
-    private final CpuTeam team;
+    private final Kernels kernels;
     private final CpuLayout layout;
     private final Graph graph;
     private final String device;
     private final Arena arena = Arena.ofShared();
     private final WeightStore weights;
     private final MemorySegment scratch;
-    private final CpuProgram program;
+    private final Kernels.Executable program;
     private final List<Step> steps;
     private final List<Lowering.Cache> caches;
     private final IntFunction<String> origin;
@@ -52,17 +48,15 @@ final class CompiledGraph implements Program {
     private boolean closed;
 
     private CompiledGraph(
-            CpuLibrary library,
-            CpuTeam team,
+            Kernels kernels,
             String device,
             Graph graph,
             WeightStore weights,
             Map<String, Integer> symbols,
             CompileOptions options,
             Runnable onClose) {
-        this.library = library;
-        this.team = team;
-        this.layout = library.layout();
+        this.kernels = kernels;
+        this.layout = kernels.layout();
         this.device = device;
         this.graph = graph;
         this.weights = weights;
@@ -71,33 +65,31 @@ final class CompiledGraph implements Program {
         this.onClose = onClose;
         this.bound = Lowering.bindings(graph);
         this.sizes = new long[symbols.size()];
-        Lowering lowering = new Lowering(graph, weights, layout, symbols, maxima, arena, device);
+        Lowering lowering = new Lowering(graph, weights, kernels, symbols, maxima, arena, device);
         this.steps = List.copyOf(lowering.steps());
         this.caches = List.copyOf(lowering.caches());
         this.origin = lowering::origin;
-        this.scratch = library.allocate(lowering.scratchBytes());
+        this.scratch = kernels.allocate(lowering.scratchBytes());
         MemorySegment instructions = lowering.instructions().encode(arena, scratch.address(), patches);
         // Pointers that a run sets must not be null when instructions are checked; they are set again before each run.
         patches.values().forEach(list -> list.forEach(patch -> store(patch, scratch.address())));
         long[] most = new long[symbols.size()];
         symbols.forEach((symbol, index) -> most[index] = maxima.getOrDefault(symbol, 0L));
-        this.program =
-                createOrGiveBack(team, instructions, lowering.instructions().count(), most);
+        this.program = createOrGiveBack(instructions, lowering.instructions().count(), most);
     }
 
-    private CpuProgram createOrGiveBack(CpuTeam team, MemorySegment instructions, long count, long[] most) {
+    private Kernels.Executable createOrGiveBack(MemorySegment instructions, long count, long[] most) {
         try {
-            return team.createProgram(instructions, count, most);
+            return kernels.createProgram(instructions, count, most);
         } catch (CpuKernelException e) {
-            library.free(scratch);
+            kernels.free(scratch);
             arena.close();
             throw e;
         }
     }
 
     static CompiledGraph compile(
-            CpuLibrary library,
-            CpuTeam team,
+            Kernels kernels,
             String device,
             Graph graph,
             WeightSource source,
@@ -116,9 +108,9 @@ final class CompiledGraph implements Program {
                 }
             }
         }
-        WeightStore weights = new WeightStore(library, graph, source, mapped);
+        WeightStore weights = new WeightStore(kernels, graph, source, mapped);
         try {
-            return new CompiledGraph(library, team, device, graph, weights, symbols, options, onClose);
+            return new CompiledGraph(kernels, device, graph, weights, symbols, options, onClose);
         } catch (RuntimeException e) {
             weights.close();
             throw e;
@@ -174,7 +166,7 @@ final class CompiledGraph implements Program {
         }
         closed = true;
         program.close();
-        library.free(scratch);
+        kernels.free(scratch);
         weights.close();
         arena.close();
         onClose.run();
@@ -212,7 +204,7 @@ final class CompiledGraph implements Program {
 
     private long address(String name, Bindings bindings) {
         Buffer buffer = bindings.buffer(name);
-        if (buffer instanceof CpuBuffer own && own.belongsTo(team)) {
+        if (buffer instanceof CpuBuffer own && own.belongsTo(kernels)) {
             return own.address();
         }
         throw new IllegalArgumentException(

@@ -2,8 +2,6 @@ package dev.heng.backend.cpu;
 
 import dev.heng.backend.reference.HostMemory;
 import dev.heng.kernels.cpu.CpuKernelException;
-import dev.heng.kernels.cpu.CpuLibrary;
-import dev.heng.kernels.cpu.CpuTeam;
 import dev.heng.spi.Backend;
 import dev.heng.spi.BackendException;
 import dev.heng.spi.BackendOptions;
@@ -29,7 +27,7 @@ import java.util.Map;
 import java.util.Set;
 import java.util.TreeMap;
 
-/** The host's processor, opened: a team of native threads and the memory that programs and buffers hold. */
+/** The host's processor, opened: a team of threads and the memory that programs and buffers hold. */
 final class CpuBackend implements Backend {
 
     /**
@@ -38,22 +36,17 @@ final class CpuBackend implements Backend {
      */
     static final String WEIGHTS = "weights";
 
-    private final CpuLibrary library;
-    private final CpuTeam team;
+    private final Kernels kernels;
     private final DeviceInfo device;
     private final Set<String> open = new LinkedHashSet<>();
     private long serial;
     private boolean closed;
 
-    CpuBackend(CpuLibrary library, DeviceInfo described, int threads, boolean pin, String level) {
-        this.library = library;
-        try {
-            this.team = library.createTeam(threads, pin, level);
-        } catch (CpuKernelException e) {
-            throw translated(e, described.address());
-        }
+    /** Takes over the kernels, and closes them. */
+    CpuBackend(Kernels kernels, DeviceInfo described, int threads, boolean pin) {
+        this.kernels = kernels;
         Map<String, String> facts = new TreeMap<>(described.facts());
-        facts.put("level", team.level());
+        facts.put("level", kernels.level());
         facts.put("threads", Integer.toString(threads));
         facts.put("pinned", Boolean.toString(pin));
         this.device = new DeviceInfo(
@@ -114,7 +107,7 @@ final class CpuBackend implements Backend {
         }
         CpuBuffer buffer;
         try {
-            buffer = new CpuBuffer(library, team, request, () -> open.remove(name));
+            buffer = new CpuBuffer(kernels, request, () -> open.remove(name));
         } catch (CpuKernelException e) {
             throw translated(e, device.address(), e.getMessage() + " (for " + name + ")");
         }
@@ -139,7 +132,7 @@ final class CpuBackend implements Backend {
         String name = "program '" + graph.name() + "' #" + ++serial;
         try {
             CompiledGraph program = CompiledGraph.compile(
-                    library, team, device.address(), graph, weights, options, mapped, () -> open.remove(name));
+                    kernels, device.address(), graph, weights, options, mapped, () -> open.remove(name));
             open.add(name);
             return program;
         } catch (CpuKernelException e) {
@@ -157,7 +150,7 @@ final class CpuBackend implements Backend {
             throw new IllegalStateException("backend cpu:0 is closed before " + String.join(", ", names));
         }
         closed = true;
-        team.close();
+        kernels.close();
     }
 
     private static boolean isMapped(BackendOptions options) {
@@ -179,7 +172,7 @@ final class CpuBackend implements Backend {
         }
     }
 
-    /** Turns a failure of the native kernels into the contract's exception. */
+    /** Turns a failure of the kernels into the contract's exception. */
     static BackendException translated(CpuKernelException e, String device) {
         return translated(e, device, String.valueOf(e.getMessage()));
     }

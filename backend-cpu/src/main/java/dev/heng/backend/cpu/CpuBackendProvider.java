@@ -1,6 +1,7 @@
 package dev.heng.backend.cpu;
 
 import dev.heng.backend.reference.HostMemory;
+import dev.heng.kernels.cpu.CpuKernelException;
 import dev.heng.kernels.cpu.CpuLibrary;
 import dev.heng.spi.Availability;
 import dev.heng.spi.Backend;
@@ -63,16 +64,22 @@ public final class CpuBackendProvider implements BackendProvider {
     public Backend open(DeviceInfo device, BackendOptions options) {
         options.requireKnown(ID, Set.of(THREADS, LEVEL, PIN));
         return switch (CpuLibrary.load()) {
-            case CpuLibrary.Loaded loaded ->
-                new CpuBackend(
-                        loaded.library(),
-                        describe(loaded.library()),
-                        threads(options),
-                        pin(options),
-                        level(options, loaded.library()));
+            case CpuLibrary.Loaded loaded -> openNative(loaded.library(), options);
             case CpuLibrary.Missing missing ->
                 throw BackendException.of(BackendException.Code.LIBRARY, missing.detail(), missing.remedy());
         };
+    }
+
+    private static Backend openNative(CpuLibrary library, BackendOptions options) {
+        DeviceInfo described = describe(library);
+        int threads = threads(options);
+        boolean pin = pin(options);
+        try {
+            return new CpuBackend(
+                    new NativeKernels(library, threads, pin, level(options, library)), described, threads, pin);
+        } catch (CpuKernelException e) {
+            throw CpuBackend.translated(e, described.address());
+        }
     }
 
     private static DeviceInfo describe(CpuLibrary library) {

@@ -1,7 +1,5 @@
 package dev.heng.backend.cpu;
 
-import dev.heng.kernels.cpu.CpuLibrary;
-import dev.heng.kernels.cpu.CpuTeam;
 import dev.heng.spi.BackendException;
 import dev.heng.spi.Buffer;
 import dev.heng.spi.BufferRequest;
@@ -10,21 +8,19 @@ import java.lang.foreign.MemorySegment;
 /** Memory of the host. Runs are over when they return, so that reads and writes are plain copies. */
 final class CpuBuffer implements Buffer {
 
-    private final CpuLibrary library;
-    private final CpuTeam owner;
+    private final Kernels kernels;
     private final BufferRequest request;
     private final long sizeBytes;
     private final Runnable onClose;
     private final MemorySegment memory;
     private boolean closed;
 
-    CpuBuffer(CpuLibrary library, CpuTeam owner, BufferRequest request, Runnable onClose) {
-        this.library = library;
-        this.owner = owner;
+    CpuBuffer(Kernels kernels, BufferRequest request, Runnable onClose) {
+        this.kernels = kernels;
         this.request = request;
         this.sizeBytes = bytes(request);
         this.onClose = onClose;
-        this.memory = library.allocate(Math.max(1, sizeBytes));
+        this.memory = kernels.allocate(Math.max(1, sizeBytes));
     }
 
     /**
@@ -45,9 +41,9 @@ final class CpuBuffer implements Buffer {
         }
     }
 
-    /** Returns whether the backend with this team allocated the buffer. */
-    boolean belongsTo(CpuTeam team) {
-        return owner == team;
+    /** Returns whether the backend with these kernels allocated the buffer. */
+    boolean belongsTo(Kernels others) {
+        return kernels == others;
     }
 
     @Override
@@ -85,7 +81,7 @@ final class CpuBuffer implements Buffer {
     public void close() {
         if (!closed) {
             closed = true;
-            library.free(memory);
+            kernels.free(memory);
             onClose.run();
         }
     }

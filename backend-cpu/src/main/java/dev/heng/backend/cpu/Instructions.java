@@ -15,7 +15,7 @@ import java.util.Map;
 import java.util.Set;
 
 /**
- * Native instructions as they are written, with what each reads and writes.
+ * Instructions as they are written, with what each reads and writes.
  *
  * <p>From reads and writes follows which neighbours may overlap: an instruction overlaps with its successor if the successor touches nothing
  * that any instruction since the last meeting of the threads writes, and writes nothing that they read.
@@ -190,7 +190,7 @@ final class Instructions {
     }
 
     /**
-     * Writes all instructions as the library wants them, and collects the pointers that runs set, by the name of what is bound.
+     * Writes all instructions as the kernels want them, and collects the pointers that runs set, by the name of what is bound.
      *
      * @param scratch the address of the scratch memory
      */

@@ -22,7 +22,7 @@ import java.util.stream.Collectors;
 import org.jspecify.annotations.Nullable;
 
 /**
- * Turns a graph into native instructions: cuts it into units, places every value, and writes the instructions of each unit.
+ * Turns a graph into instructions of the kernels: cuts it into units, places every value, and writes the instructions of each unit.
  *
  * <p>Results live as float32 (or int32) in scratch memory, rounded to their declared type; slices and widening casts are views of what they
  * read. F32 and integer inputs are read where they are bound, narrower inputs are widened first, and outputs are copied out at the end.
@@ -33,7 +33,7 @@ final class Lowering {
     private record Located(Place place, long stride, Value root) {}
 
     /**
-     * A native cache structure, which each run fills in.
+     * A cache structure of the kernels, which each run fills in.
      *
      * @param structure its memory
      * @param state the state's name
@@ -49,6 +49,7 @@ final class Lowering {
     private final Graph graph;
     private final WeightStore weights;
     private final CpuLayout layout;
+    private final String kernels;
     private final Map<String, Long> maxima;
     private final Arena arena;
     private final String device;
@@ -67,14 +68,15 @@ final class Lowering {
     Lowering(
             Graph graph,
             WeightStore weights,
-            CpuLayout layout,
+            Kernels kernels,
             Map<String, Integer> symbols,
             Map<String, Long> maxima,
             Arena arena,
             String device) {
         this.graph = graph;
         this.weights = weights;
-        this.layout = layout;
+        this.kernels = kernels.label() + " ";
+        this.layout = kernels.layout();
         this.maxima = maxima;
         this.arena = arena;
         this.device = device;
@@ -314,15 +316,15 @@ final class Lowering {
             case Unit.Single single -> emitSingle(single.node());
             case Unit.LinearAdd fused -> {
                 linear(fused.linear(), fused.addend(), fused.add().result());
-                yield "heng_cpu LINEAR+ADD " + formatOf(fused.linear().operand(1));
+                yield kernels + "LINEAR+ADD " + formatOf(fused.linear().operand(1));
             }
             case Unit.Gated gated -> {
                 gated(gated);
-                yield "heng_cpu GATED_LINEAR " + formatOf(gated.gate().operand(1));
+                yield kernels + "GATED_LINEAR " + formatOf(gated.gate().operand(1));
             }
             case Unit.Experts experts -> {
                 experts(experts);
-                yield "heng_cpu GROUP+EXPERT_GATE_UP+EXPERT_DOWN "
+                yield kernels + "GROUP+EXPERT_GATE_UP+EXPERT_DOWN "
                         + formatOf(experts.gate().operand(2));
             }
         };
@@ -411,7 +413,7 @@ final class Lowering {
                         width(node.operand(1)),
                         true);
                 places.put(node.results().get(2), group);
-                return "heng_cpu GROUP+GATHER";
+                return kernels + "GROUP+GATHER";
             }
             case Op.GroupedLinear grouped -> groupedLinear(node, grouped);
             case Op.Swiglu _ -> {
@@ -463,7 +465,7 @@ final class Lowering {
             case Op.AllReduce _, Op.AllToAll _, Op.AllToAllReturn _ ->
                 throw new IllegalStateException(node.op().name() + " was declined and is lowered all the same");
         }
-        return "heng_cpu " + instructions.opcode(instructions.count() - 1);
+        return kernels + instructions.opcode(instructions.count() - 1);
     }
 
     private void gather(Value x, Dim rowsOfX, Place indices, Value y, long divisor, boolean skipNegative) {

@@ -1,7 +1,6 @@
 package dev.heng.backend.cpu;
 
 import dev.heng.kernels.cpu.CpuLayout;
-import dev.heng.kernels.cpu.CpuLibrary;
 import dev.heng.spi.BackendException;
 import dev.heng.spi.WeightSource;
 import dev.heng.spi.graph.Graph;
@@ -17,8 +16,8 @@ import java.util.Map;
 import org.jspecify.annotations.Nullable;
 
 /**
- * A program's weights: one block of memory on huge pages that holds every byte as stored, or the caller's own memory, and a native
- * descriptor for each matrix.
+ * A program's weights: one block of memory on huge pages that holds every byte as stored, or the caller's own memory, and a
+ * descriptor for each matrix in the layout that the kernels read.
  *
  * <p>Nothing is repacked: the kernels read the checkpoint's layouts at the speed of memory, so the block is as large as the weights are.
  */
@@ -26,7 +25,7 @@ final class WeightStore implements AutoCloseable {
 
     private static final long ALIGNMENT = 64;
 
-    private final CpuLibrary library;
+    private final Kernels kernels;
     private final CpuLayout layout;
     private final Arena arena = Arena.ofShared();
     private final MemorySegment block;
@@ -35,10 +34,10 @@ final class WeightStore implements AutoCloseable {
     private final boolean mapped;
     private long used;
 
-    WeightStore(CpuLibrary library, Graph graph, WeightSource source, boolean mapped) {
-        this.library = library;
+    WeightStore(Kernels kernels, Graph graph, WeightSource source, boolean mapped) {
+        this.kernels = kernels;
         this.mapped = mapped;
-        this.layout = library.layout();
+        this.layout = kernels.layout();
         Map<Value, WeightSource.WeightData> stored = new LinkedHashMap<>();
         long bytes = ALIGNMENT;
         for (Value weight : graph.weights()) {
@@ -49,7 +48,7 @@ final class WeightStore implements AutoCloseable {
                 bytes += copied(part.elements()) + copied(part.scales()) + copied(part.zeroPoints());
             }
         }
-        this.block = library.allocate(bytes);
+        this.block = kernels.allocate(bytes);
         stored.forEach(this::add);
     }
 
@@ -78,7 +77,7 @@ final class WeightStore implements AutoCloseable {
 
     @Override
     public void close() {
-        library.free(block);
+        kernels.free(block);
         arena.close();
     }
 

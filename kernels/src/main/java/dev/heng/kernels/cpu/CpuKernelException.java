@@ -1,6 +1,6 @@
 package dev.heng.kernels.cpu;
 
-/** A native function of the CPU kernels failed; the message is the library's own. */
+/** A function of the CPU kernels failed; the message is the kernels' own. */
 public final class CpuKernelException extends RuntimeException {
 
     private static final long serialVersionUID = 1L;
@@ -20,7 +20,13 @@ public final class CpuKernelException extends RuntimeException {
     private final Kind kind;
     private final String function;
 
-    CpuKernelException(Kind kind, String function, String message) {
+    /**
+     * Makes the exception.
+     *
+     * @param function which function of the kernels failed
+     * @param message what was wrong, and with what
+     */
+    public CpuKernelException(Kind kind, String function, String message) {
         super(message);
         this.kind = kind;
         this.function = function;
@@ -38,7 +44,7 @@ public final class CpuKernelException extends RuntimeException {
         return kind;
     }
 
-    /** Returns the native function that failed. */
+    /** Returns the function that failed. */
     public String function() {
         return function;
     }

@@ -4,8 +4,8 @@ import java.util.HashMap;
 import java.util.Map;
 
 /**
- * Where the fields of the library's structures lie, read from the library itself ({@code heng_cpu_layout}), so that a field that the
- * library does not know is an error when it is first named and never a write to the wrong place.
+ * Where the fields of the kernels' structures lie, as the kernels themselves say ({@code heng_cpu_layout}), so that a field that the
+ * kernels do not know is an error when it is first named and never a write to the wrong place.
  */
 public final class CpuLayout {
 
@@ -15,8 +15,8 @@ public final class CpuLayout {
 
     private CpuLayout() {}
 
-    /** Reads the text of {@code heng_cpu_layout}. */
-    static CpuLayout parse(String text) {
+    /** Reads a description in the form of {@code heng_cpu_layout} (see heng_cpu.h); the library's own, or that of another reader of instructions. */
+    public static CpuLayout parse(String text) {
         CpuLayout layout = new CpuLayout();
         text.lines().forEach(line -> {
             String[] words = line.split(" ", -1);
@@ -51,7 +51,7 @@ public final class CpuLayout {
     private static <T> T known(Map<String, T> map, String name) {
         T value = map.get(name);
         if (value == null) {
-            throw new IllegalArgumentException("libheng_cpu has no '" + name + "'");
+            throw new IllegalArgumentException("the kernels have no '" + name + "'");
         }
         return value;
     }

@@ -16,7 +16,7 @@ flags="-std=gnu11 -O3 -Wall -Wextra -Werror -fPIC -fvisibility=hidden -fno-math-
 avx512="-mavx2 -mfma -mf16c -mavx512f -mavx512bw -mavx512dq -mavx512vl -mprefer-vector-width=512"
 common="levels team program layout op_elementwise op_linear op_attention op_route op_sample level_scalar"
 case $arch in
-    x86_64) levels="level_avx2 level_avx512 level_avx512_vnni" ;;
+    x86_64) levels="level_avx2 level_avx512 level_avx512_vnni level_avx512_amx" ;;
     aarch64) levels="level_neon level_neon_dotprod" ;;
     *)
         echo "heng: no kernels for architecture $arch" >&2
@@ -27,7 +27,7 @@ flags_of() {
     case $1 in
         level_avx2) echo "-mavx2 -mfma -mf16c" ;;
         level_avx512) echo "$avx512" ;;
-        level_avx512_vnni) echo "$avx512 -mavx512vnni" ;;
+        level_avx512_vnni | level_avx512_amx) echo "$avx512 -mavx512vnni" ;;
         level_neon_dotprod) echo "-march=armv8.2-a+dotprod" ;;
         *) ;;
     esac

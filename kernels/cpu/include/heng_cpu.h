@@ -31,7 +31,7 @@ extern "C" {
 #define HENG_CPU_API __attribute__((visibility("default")))
 
 /* Raised whenever a declaration below changes meaning; the caller compares it with the number it was written for. */
-#define HENG_CPU_ABI_VERSION 1
+#define HENG_CPU_ABI_VERSION 2
 
 typedef enum heng_cpu_status {
     HENG_CPU_OK = 0,
@@ -550,6 +550,9 @@ HENG_CPU_API void heng_cpu_team_free(heng_cpu_team *team);
 
 /* Returns the name of the level that the team runs. */
 HENG_CPU_API const char *heng_cpu_team_level(const heng_cpu_team *team);
+
+/* Returns 1 if that level takes subnormal floats for zero in products (of many rows, on matrix tiles), else 0. */
+HENG_CPU_API int32_t heng_cpu_team_flushes_subnormals(const heng_cpu_team *team);
 
 /*
  * Checks `count` instructions and readies them for runs in which sizes[i] <= max_sizes[i]. The error text names the instruction's

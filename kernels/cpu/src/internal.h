@@ -16,6 +16,10 @@
 /* Columns that the tiled kernel multiplies before it goes on to the next weight rows: a token panel of them stays in level 2. */
 #define HENG_GEMM_COLUMNS 512
 
+/* Weight rows and tokens of a tile of gemm, at most. */
+#define HENG_GEMM_ROWS 128
+#define HENG_GEMM_TOKENS 256
+
 /* Positions of a cache whose scores are taken at once. */
 #define HENG_ATTENTION_TILE 64
 
@@ -112,6 +116,7 @@ static inline const void *heng_cache_at(const heng_cache_view *view, int64_t pos
  */
 typedef struct heng_level {
     const char *name;
+    bool flushes_subnormals; /* somewhere; see heng_cpu_team_flushes_subnormals */
 
     /* Tokens from which the tiled kernel is faster than turns of the dot kernel. */
     int64_t gemm_tokens;
@@ -128,12 +133,19 @@ typedef struct heng_level {
     void (*dot_i8)(const heng_cpu_weight *w, int64_t row0, int64_t rows, const int8_t *const *q, const float *scales,
         const int32_t *sums, int tokens, float *tile, int64_t token_stride);
 
-    /* Packs x[token] (columns floats each) for gemm: tokens rounded up to `vector` times columns floats. */
-    void (*pack)(const float *const *x, int64_t tokens, int64_t column0, int64_t columns, float *packed);
-    /* tile[row * row_stride + token], row_stride >= tokens rounded up to `vector`; decoded holds gemm_scratch floats. */
-    void (*gemm)(const heng_cpu_weight *w, int64_t row0, int64_t rows, const float *packed, int64_t tokens, float *tile,
-        int64_t row_stride, float *decoded);
+    /*
+     * Packs x[token] from column0 on for gemm: a block of at most HENG_GEMM_COLUMNS columns and HENG_GEMM_TOKENS tokens, which takes
+     * packed_bytes. The blocks of a slab of tokens follow one another.
+     */
+    void (*pack)(const float *const *x, int64_t tokens, int64_t column0, int64_t columns, void *packed);
+    int64_t (*packed_bytes)(int64_t tokens, int64_t columns);
+    /* tile[row * row_stride + token], row_stride >= tokens rounded up to `vector`; scratch holds gemm_scratch floats. */
+    void (*gemm)(const heng_cpu_weight *w, int64_t row0, int64_t rows, const void *packed, int64_t tokens, float *tile,
+        int64_t row_stride, float *scratch);
     int64_t gemm_scratch;
+    int64_t gemm_rows; /* weight rows of a task of gemm: at most HENG_GEMM_ROWS */
+    /* out[token * out_stride + row] = tile[row * row_stride + token] for 16 tokens; rows are rounded up to 16. */
+    void (*transpose)(const float *tile, int64_t row_stride, int64_t rows, float *out, int64_t out_stride);
 
     /* out[0 .. count) = W[row][column0 .. column0 + count), scaled. */
     void (*decode)(const heng_cpu_weight *w, int64_t row, int64_t column0, int64_t count, float *out);
@@ -162,6 +174,12 @@ typedef struct heng_level {
 
 /* Floats of scratch that attend needs. */
 #define HENG_ATTEND_SCRATCH(key_width, value_width) (HENG_ATTENTION_TILE * ((key_width) + (value_width) + 32 + 4) + 64)
+
+/* Bytes of all packed blocks of a slab of tokens. */
+static inline int64_t heng_packed_bytes(const heng_level *level, int64_t tokens, int64_t columns) {
+    const int64_t rest = columns % HENG_GEMM_COLUMNS;
+    return columns / HENG_GEMM_COLUMNS * level->packed_bytes(tokens, HENG_GEMM_COLUMNS) + (rest > 0 ? level->packed_bytes(tokens, rest) : 0);
+}
 
 /* Levels, null where this build lacks them; see levels.c. */
 const heng_level *heng_find_level(const char *name);

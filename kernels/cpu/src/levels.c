@@ -9,9 +9,12 @@
 extern const heng_level heng_level_scalar;
 #if defined(__x86_64__)
 #include <cpuid.h>
+#include <sys/syscall.h>
+#include <unistd.h>
 extern const heng_level heng_level_avx2;
 extern const heng_level heng_level_avx512;
 extern const heng_level heng_level_avx512_vnni;
+extern const heng_level heng_level_avx512_amx;
 #elif defined(__aarch64__)
 #include <sys/auxv.h>
 extern const heng_level heng_level_neon;
@@ -24,7 +27,7 @@ typedef struct level_entry {
 } level_entry;
 
 /* From the slowest to the fastest. */
-static level_entry entries[4];
+static level_entry entries[6];
 static int entry_count;
 static char level_names[128];
 static char features[256];
@@ -43,6 +46,20 @@ static void add_feature(const char *name, bool present) {
     strcat(features, name);
 }
 
+#if defined(__x86_64__)
+/*
+ * Whether the processor has AMX with bf16 and int8, and the system lets this process use it: the tiles' 8 KiB of state are granted on
+ * request, for all threads (linux Documentation/arch/x86/xstate.rst).
+ */
+static bool amx_granted(void) {
+    unsigned a = 0, b = 0, c = 0, d = 0;
+    const unsigned wanted = 1u << 22 | 1u << 24 | 1u << 25; /* AMX-BF16, AMX-TILE, AMX-INT8 */
+    if (!__get_cpuid_count(7, 0, &a, &b, &c, &d) || (d & wanted) != wanted) return false;
+    const long request_permission = 0x1023, tile_data = 18; /* ARCH_REQ_XCOMP_PERM, asm/prctl.h */
+    return syscall(SYS_arch_prctl, request_permission, tile_data) == 0;
+}
+#endif
+
 static void detect(void) {
     add_level(&heng_level_scalar, true);
 #if defined(__x86_64__)
@@ -57,10 +74,13 @@ static void detect(void) {
     add_level(&heng_level_avx2, avx2 && f16c);
     add_level(&heng_level_avx512, avx512);
     add_level(&heng_level_avx512_vnni, vnni);
+    const bool amx = vnni && amx_granted();
+    add_level(&heng_level_avx512_amx, amx);
     add_feature("avx2", avx2);
     add_feature("f16c", f16c);
     add_feature("avx512", avx512);
     add_feature("avx512-vnni", vnni);
+    add_feature("amx", amx);
     unsigned a7 = 0, b7 = 0, c7 = 0, d7 = 0;
     if (__get_cpuid_count(7, 0, &a7, &b7, &c7, &d7)) {
         add_feature("disabled-by-system:avx512", (b7 & bit_AVX512F) != 0 && !__builtin_cpu_supports("avx512f"));

@@ -49,6 +49,11 @@ static int64_t state_floats(const shape *s) { return heng_round_up(s->value_widt
 /* Queries in shared memory: absorbed ones in the latent form; results take their place. */
 static int64_t vectors_bytes(const shape *s, int64_t rows) { return rows * s->op->heads * s->vector_stride * 4; }
 
+/* Latents that phase 3 takes at once, packed for gemm or prepared for dot. */
+static int64_t prepared_bytes(const heng_level *level, int64_t latent) {
+    return heng_round_up(heng_max(heng_packed_bytes(level, HEAD_ROWS, latent), HENG_DOT_TOKENS * heng_round_up(latent, 128) * 4), 64);
+}
+
 static void attention_check(const heng_cpu_instruction *in, heng_needs *needs) {
     const heng_cpu_attention *op = &in->as.attention;
     heng_check_pointer(needs, "q", op->q);
@@ -82,8 +87,9 @@ static void attention_check(const heng_cpu_instruction *in, heng_needs *needs) {
     needs->shared_bytes = vectors_bytes(&s, needs->rows) + split_rows * op->heads * most_parts(op) * state_floats(&s) * 4;
     int64_t attend = 4 * (HENG_ATTEND_SCRATCH(s.key_width, s.value_width) + queries * state_floats(&s));
     int64_t absorb = 4 * (op->nope * heng_round_up(op->latent, 16) + 4 * HENG_ATTENTION_TILE);
-    int64_t project = 4 * (HEAD_ROWS * heng_round_up(op->latent, 128) + needs->level->gemm_scratch + (HEAD_ROWS + 2) * (op->value_width + 16)) +
-        (op->latent > 0 && op->kv_b->type == HENG_CPU_I4 ? (heng_round_up(heng_ceil_div(op->latent, 8), 16) * 2 + 16) * 4 : 0);
+    int64_t project = op->latent == 0 ? 0 : prepared_bytes(needs->level, op->latent) +
+        4 * (heng_round_up(needs->level->gemm_scratch, 16) + HEAD_ROWS * heng_round_up(op->value_width, 16) + 16 * heng_round_up(op->value_width, 16) +
+            2 * heng_round_up(heng_ceil_div(op->latent, 8), 16) + 16);
     needs->private_bytes = heng_max(attend, heng_max(absorb, project)) + 256;
 }
 
@@ -264,20 +270,20 @@ static void project(heng_context *context, const shape *s, int64_t head, int64_t
     const heng_level *level = context->level;
     const int64_t rows = heng_min(HEAD_ROWS, context->rows - row0), first = head * (op->nope + op->value_width) + op->nope;
     float *prepared = (float *)context->scratch;
-    float *decoded = prepared + HEAD_ROWS * heng_round_up(op->latent, 128);
-    float *result = decoded + level->gemm_scratch;
-    float *scales = result + (HEAD_ROWS + 2) * (op->value_width + 16);
-    const bool many = rows >= level->gemm_tokens;
-    if (many) {
+    float *gemm = prepared + prepared_bytes(level, op->latent) / 4;
+    float *result = gemm + heng_round_up(level->gemm_scratch, 16);
+    const int64_t wide = heng_round_up(op->value_width, 16);
+    float *turned = result + HEAD_ROWS * wide, *scales = turned + 16 * wide;
+    if (rows >= level->gemm_tokens) {
         const float *x[HEAD_ROWS];
         for (int64_t r = 0; r < rows; r++) x[r] = vector_of(context, s, row0 + r, head);
-        const int64_t padded = heng_round_up(rows, level->vector);
         for (int64_t c = 0; c < op->latent; c += HENG_GEMM_COLUMNS)
-            level->pack(x, rows, c, heng_min(HENG_GEMM_COLUMNS, op->latent - c), prepared + padded * c);
-        level->gemm(op->kv_b, first, op->value_width, prepared, rows, result, padded, decoded);
+            level->pack(x, rows, c, heng_min(HENG_GEMM_COLUMNS, op->latent - c), (char *)prepared + heng_packed_bytes(level, rows, c));
+        level->gemm(op->kv_b, first, op->value_width, prepared, rows, result, HEAD_ROWS, gemm);
         for (int64_t r = 0; r < rows; r++) {
             float *y = op->y + (row0 + r) * op->y_stride + head * op->value_width;
-            for (int64_t c = 0; c < op->value_width; c++) y[c] = result[c * padded + r];
+            if (r % 16 == 0) level->transpose(result + r, HEAD_ROWS, op->value_width, turned, wide);
+            memcpy(y, turned + r % 16 * wide, (size_t)op->value_width * 4);
             level->round(y, op->value_width, op->round_to);
         }
         return;

@@ -6,9 +6,7 @@
  */
 #include "program.h"
 
-/* Weight rows and tokens of a tile of gemm. 120 is a multiple of every level's GEMM_ROWS. */
-#define GEMM_BLOCK_ROWS 120
-#define GEMM_SLAB 256
+#define GEMM_SLAB HENG_GEMM_TOKENS
 
 /* Weight rows of a task of dot, at most: with four tokens its tile stays in the first-level cache. */
 #define DOT_BLOCK_ROWS 512
@@ -64,18 +62,37 @@ static void make_ready(const heng_context *context, const heng_cpu_weight *w, in
 
 /* ---- tiles ---- */
 
-typedef struct tile {
-    float *data;
-    int64_t token_stride;
-    int64_t row_stride;
-} tile;
+/* Floats of the tile of one matrix, and of 16 of its tokens turned to rows. */
+#define TILE_FLOATS (HENG_GEMM_ROWS * GEMM_SLAB)
+#define TURNED_FLOATS (16 * HENG_GEMM_ROWS)
 
-/* Returns row values of one token, contiguous: in place, or gathered into `row`. */
-static float *tile_row(const tile *t, int64_t token, int64_t rows, float *row) {
-    float *data = t->data + token * t->token_stride;
-    if (t->row_stride == 1) return data;
-    for (int64_t r = 0; r < rows; r++) row[r] = data[r * t->row_stride];
-    return row;
+/* A task's own memory, in this order. */
+typedef struct workspace {
+    float *tiles[2];
+    float *turned[2];
+    float *bias;
+    float *gemm;
+    float *scales;
+    char *end;
+} workspace;
+
+static int64_t dot_scale_bytes(const heng_cpu_weight *w);
+
+static workspace workspace_in(char *memory, const heng_level *level, const heng_cpu_weight *w) {
+    workspace s;
+    s.tiles[0] = (float *)memory;
+    s.tiles[1] = s.tiles[0] + TILE_FLOATS;
+    s.turned[0] = s.tiles[1] + TILE_FLOATS;
+    s.turned[1] = s.turned[0] + TURNED_FLOATS;
+    s.bias = s.turned[1] + TURNED_FLOATS;
+    s.gemm = s.bias + DOT_BLOCK_ROWS;
+    s.scales = s.gemm + heng_round_up(level->gemm_scratch, 16);
+    s.end = (char *)s.scales + dot_scale_bytes(w);
+    return s;
+}
+
+static int64_t workspace_bytes(const heng_level *level, const heng_cpu_weight *w) {
+    return 4 * (2 * TILE_FLOATS + 2 * TURNED_FLOATS + DOT_BLOCK_ROWS + heng_round_up(level->gemm_scratch, 16)) + dot_scale_bytes(w) + 64;
 }
 
 /* Multiplies up to HENG_DOT_TOKENS rows that were made ready. `index` names each row among the ready ones, `x` the row itself. */
@@ -158,11 +175,11 @@ static void check_multiplication(const multiplication *m, heng_needs *needs) {
     if (needs->wrong != NULL) return;
     heng_check_that(needs, !m->quantize || w->type == HENG_CPU_I8, "int8 activations meet only int8 weights");
     if (needs->wrong != NULL) return;
-    int64_t padded = heng_round_up(needs->rows, needs->level->vector);
-    int64_t packed = m->quantize || needs->rows < needs->level->gemm_tokens ? 0 : padded * w->columns * 4;
+    int64_t packed = 0;
+    if (!m->quantize && needs->rows >= needs->level->gemm_tokens)
+        packed = heng_ceil_div(needs->rows, GEMM_SLAB) * heng_packed_bytes(needs->level, heng_min(GEMM_SLAB, needs->rows), w->columns);
     needs->shared_bytes = heng_max(packed, ready_bytes(w, m->quantize ? needs->rows : needs->level->gemm_tokens, m->quantize));
-    needs->private_bytes = dot_scale_bytes(w) + 64 +
-        4 * (needs->level->gemm_scratch + 2 * heng_max(GEMM_BLOCK_ROWS * GEMM_SLAB, DOT_BLOCK_ROWS * HENG_DOT_TOKENS) + 4 * DOT_BLOCK_ROWS);
+    needs->private_bytes = workspace_bytes(needs->level, w);
 }
 
 static void linear_check(const heng_cpu_instruction *in, heng_needs *needs) {
@@ -186,8 +203,8 @@ static int64_t multiplication_tasks(heng_context *context, const multiplication 
     }
     if (chosen == WAY_GEMM) {
         /* Narrow matrices are cut finer, so that every thread has something to do. */
-        int64_t rows = GEMM_BLOCK_ROWS;
-        while (rows > 24 && slabs * heng_ceil_div(w->rows, rows) < 3 * (int64_t)context->threads) rows /= 2;
+        int64_t rows = context->level->gemm_rows;
+        while (rows > 32 && slabs * heng_ceil_div(w->rows, rows) < 3 * (int64_t)context->threads) rows /= 2;
         context->phase_data[0] = rows;
         return slabs * heng_ceil_div(w->rows, rows);
     }
@@ -216,7 +233,6 @@ static void multiplication_task(heng_context *context, const multiplication *m, 
     const heng_cpu_weight *w = m->weights[0];
     const way chosen = way_for(context->level, context->rows, m->quantize);
     const int matrices = m->weights[1] != NULL ? 2 : 1;
-    const int64_t padded_slab = GEMM_SLAB; /* a multiple of every vector length */
     const int64_t blocks = heng_ceil_div(w->columns, HENG_GEMM_COLUMNS);
     if (phase == 0) {
         if (chosen != WAY_GEMM) {
@@ -227,29 +243,29 @@ static void multiplication_task(heng_context *context, const multiplication *m, 
         int64_t tokens = heng_min(GEMM_SLAB, context->rows - t0), columns = heng_min(HENG_GEMM_COLUMNS, w->columns - column0);
         const float *x[GEMM_SLAB];
         for (int64_t t = 0; t < tokens; t++) x[t] = m->x + (t0 + t) * m->x_stride;
-        float *packed = (float *)context->shared + t0 * w->columns + heng_round_up(tokens, context->level->vector) * column0;
-        context->level->pack(x, tokens, column0, columns, packed);
+        char *slab = context->shared + t0 / GEMM_SLAB * heng_packed_bytes(context->level, GEMM_SLAB, w->columns);
+        context->level->pack(x, tokens, column0, columns, slab + heng_packed_bytes(context->level, tokens, column0));
         return;
     }
-    float *tiles[2] = {(float *)context->scratch, (float *)context->scratch + heng_max(GEMM_BLOCK_ROWS * GEMM_SLAB, DOT_BLOCK_ROWS * HENG_DOT_TOKENS)};
-    float *rest = tiles[1] + heng_max(GEMM_BLOCK_ROWS * GEMM_SLAB, DOT_BLOCK_ROWS * HENG_DOT_TOKENS);
-    float *buffers[2] = {rest, rest + DOT_BLOCK_ROWS};
-    float *bias = rest + 2 * DOT_BLOCK_ROWS;
-    float *decoded = rest + 4 * DOT_BLOCK_ROWS;
-    float *scales = decoded + context->level->gemm_scratch;
+    workspace space = workspace_in(context->scratch, context->level, w);
     const int64_t block = context->phase_data[0], row_blocks = heng_ceil_div(w->rows, block);
-    const int64_t row0 = task % row_blocks * block, rows = heng_min(block, w->rows - row0);
+    /* The slabs that meet the same weights are neighbours: the second finds them in a cache. */
+    const int64_t slabs = chosen == WAY_GEMM ? heng_ceil_div(context->rows, GEMM_SLAB) : 1;
+    const int64_t row0 = task / slabs % row_blocks * block, rows = heng_min(block, w->rows - row0);
     if (m->bias != NULL)
-        context->level->decode_plain(m->bias->type, (const char *)m->bias->data + row0 * heng_type_bytes(m->bias->type), rows, bias);
+        context->level->decode_plain(m->bias->type, (const char *)m->bias->data + row0 * heng_type_bytes(m->bias->type), rows, space.bias);
     if (chosen == WAY_GEMM) {
-        int64_t t0 = task / row_blocks * GEMM_SLAB, tokens = heng_min(GEMM_SLAB, context->rows - t0);
-        const float *packed = (const float *)context->shared + t0 * w->columns;
+        const int64_t t0 = task % slabs * GEMM_SLAB, tokens = heng_min(GEMM_SLAB, context->rows - t0);
+        const char *slab = context->shared + task % slabs * heng_packed_bytes(context->level, GEMM_SLAB, w->columns);
         for (int i = 0; i < matrices; i++)
-            context->level->gemm(m->weights[i], row0, rows, packed, tokens, tiles[i], padded_slab, decoded);
+            context->level->gemm(m->weights[i], row0, rows, slab, tokens, space.tiles[i], GEMM_SLAB, space.gemm);
         for (int64_t t = 0; t < tokens; t++) {
             float *values[2] = {NULL, NULL};
-            for (int i = 0; i < matrices; i++) values[i] = tile_row(&(tile){tiles[i], 1, padded_slab}, t, rows, buffers[i]);
-            finish(context, m, values[0], values[1], m->bias != NULL ? bias : NULL, t0 + t, row0, rows);
+            for (int i = 0; i < matrices; i++) {
+                if (t % 16 == 0) context->level->transpose(space.tiles[i] + t, GEMM_SLAB, rows, space.turned[i], HENG_GEMM_ROWS);
+                values[i] = space.turned[i] + t % 16 * HENG_GEMM_ROWS;
+            }
+            finish(context, m, values[0], values[1], m->bias != NULL ? space.bias : NULL, t0 + t, row0, rows);
         }
         return;
     }
@@ -263,9 +279,10 @@ static void multiplication_task(heng_context *context, const multiplication *m, 
             x[t] = m->x + (t0 + t) * m->x_stride;
         }
         for (int i = 0; i < matrices; i++)
-            dot_tile(context, m->weights[i], row0, rows, m->quantize, &r, index, x, tokens, tiles[i], scales);
+            dot_tile(context, m->weights[i], row0, rows, m->quantize, &r, index, x, tokens, space.tiles[i], space.scales);
         for (int t = 0; t < tokens; t++)
-            finish(context, m, tiles[0] + t * rows, matrices == 2 ? tiles[1] + t * rows : NULL, m->bias != NULL ? bias : NULL, t0 + t, row0, rows);
+            finish(context, m, space.tiles[0] + t * rows, matrices == 2 ? space.tiles[1] + t * rows : NULL, m->bias != NULL ? space.bias : NULL, t0 + t,
+                row0, rows);
     }
 }
 
@@ -332,9 +349,8 @@ static void check_experts(const expert_multiplication *m, heng_needs *needs) {
     if (needs->wrong != NULL) return;
     heng_check_that(needs, !m->quantize || w->type == HENG_CPU_I8, "int8 activations meet only int8 weights");
     needs->shared_bytes = ready_bytes(w, m->x_rows, m->quantize);
-    needs->private_bytes = active_bytes(m->experts) + dot_scale_bytes(w) + 64 +
-        4 * (needs->level->gemm_scratch + 2 * heng_max(GEMM_BLOCK_ROWS * GEMM_SLAB, DOT_BLOCK_ROWS * HENG_DOT_TOKENS) +
-            2 * DOT_BLOCK_ROWS + heng_min(GEMM_SLAB, heng_round_up(m->slots, needs->level->vector)) * w->columns);
+    needs->private_bytes = active_bytes(m->experts) + workspace_bytes(needs->level, w) +
+        heng_packed_bytes(needs->level, heng_min(GEMM_SLAB, m->slots), w->columns);
 }
 
 static int64_t expert_ready_tasks(const expert_multiplication *m) {
@@ -364,7 +380,8 @@ static int64_t expert_tasks(heng_context *context, const expert_multiplication *
     } else {
         /* Packing an expert's rows is repeated in each of its tasks: as few as keep the threads busy. */
         int64_t parts = heng_max(1, heng_ceil_div(8 * (int64_t)context->threads, count));
-        rows = heng_max(GEMM_BLOCK_ROWS, heng_round_up(heng_ceil_div(w->rows, parts), GEMM_BLOCK_ROWS));
+        const int64_t block = context->level->gemm_rows;
+        rows = heng_max(block, heng_round_up(heng_ceil_div(w->rows, parts), block));
     }
     context->phase_data[0] = rows;
     context->phase_data[1] = heng_ceil_div(w->rows, rows);
@@ -395,30 +412,28 @@ static void expert_task(heng_context *context, const expert_multiplication *m, i
     const int matrices = m->weights[1] != NULL ? 2 : 1;
     const int64_t begin = task % context->phase_data[1] * context->phase_data[0];
     const int64_t end = heng_min(w->rows, begin + context->phase_data[0]);
-    const int64_t tile_floats = heng_max(GEMM_BLOCK_ROWS * GEMM_SLAB, DOT_BLOCK_ROWS * HENG_DOT_TOKENS);
-    float *tiles[2] = {(float *)(context->scratch + active_bytes(m->experts)), NULL};
-    tiles[1] = tiles[0] + tile_floats;
-    float *buffers[2] = {tiles[1] + tile_floats, tiles[1] + tile_floats + DOT_BLOCK_ROWS};
-    float *decoded = buffers[1] + DOT_BLOCK_ROWS;
-    float *scales = decoded + context->level->gemm_scratch;
-    float *packed = scales + dot_scale_bytes(w) / 4;
+    workspace space = workspace_in(context->scratch + active_bytes(m->experts), context->level, w);
     const int64_t first = m->offsets[expert], count = m->offsets[expert + 1] - first;
     ready made = ready_in(context->shared, w, m->x_rows);
     if (way_for(context->level, count, m->quantize) == WAY_GEMM) {
         for (int64_t t0 = 0; t0 < count; t0 += GEMM_SLAB) {
-            const int64_t tokens = heng_min(GEMM_SLAB, count - t0), padded = heng_round_up(tokens, context->level->vector);
+            const int64_t tokens = heng_min(GEMM_SLAB, count - t0), block = context->level->gemm_rows;
             const float *x[GEMM_SLAB];
             int64_t index;
             for (int64_t t = 0; t < tokens; t++) x[t] = expert_x(m, first + t0 + t, &index);
             for (int64_t c = 0; c < w->columns; c += HENG_GEMM_COLUMNS)
-                context->level->pack(x, tokens, c, heng_min(HENG_GEMM_COLUMNS, w->columns - c), packed + padded * c);
-            for (int64_t row0 = begin; row0 < end; row0 += GEMM_BLOCK_ROWS) {
-                const int64_t rows = heng_min(GEMM_BLOCK_ROWS, end - row0);
+                context->level->pack(x, tokens, c, heng_min(HENG_GEMM_COLUMNS, w->columns - c),
+                    space.end + heng_packed_bytes(context->level, tokens, c));
+            for (int64_t row0 = begin; row0 < end; row0 += block) {
+                const int64_t rows = heng_min(block, end - row0);
                 for (int i = 0; i < matrices; i++)
-                    context->level->gemm(&m->weights[i][expert], row0, rows, packed, tokens, tiles[i], padded, decoded);
+                    context->level->gemm(&m->weights[i][expert], row0, rows, space.end, tokens, space.tiles[i], GEMM_SLAB, space.gemm);
                 for (int64_t t = 0; t < tokens; t++) {
                     float *values[2] = {NULL, NULL};
-                    for (int i = 0; i < matrices; i++) values[i] = tile_row(&(tile){tiles[i], 1, padded}, t, rows, buffers[i]);
+                    for (int i = 0; i < matrices; i++) {
+                        if (t % 16 == 0) context->level->transpose(space.tiles[i] + t, GEMM_SLAB, rows, space.turned[i], HENG_GEMM_ROWS);
+                        values[i] = space.turned[i] + t % 16 * HENG_GEMM_ROWS;
+                    }
                     expert_finish(context, m, values[0], values[1], first + t0 + t, row0, rows);
                 }
             }
@@ -433,10 +448,10 @@ static void expert_task(heng_context *context, const expert_multiplication *m, i
             const float *x[HENG_DOT_TOKENS];
             for (int t = 0; t < tokens; t++) x[t] = expert_x(m, first + t0 + t, &index[t]);
             for (int i = 0; i < matrices; i++)
-                dot_tile(context, &m->weights[i][expert], row0, rows, m->quantize, &made, index, x, tokens, tiles[i], scales);
+                dot_tile(context, &m->weights[i][expert], row0, rows, m->quantize, &made, index, x, tokens, space.tiles[i], space.scales);
             for (int t = 0; t < tokens; t++)
                 expert_finish(
-                    context, m, tiles[0] + t * rows, matrices == 2 ? tiles[1] + t * rows : NULL, first + t0 + t, row0, rows);
+                    context, m, space.tiles[0] + t * rows, matrices == 2 ? space.tiles[1] + t * rows : NULL, first + t0 + t, row0, rows);
         }
     }
 }

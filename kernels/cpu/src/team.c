@@ -122,6 +122,7 @@ static void *work(void *argument) {
 int32_t heng_team_threads(const heng_cpu_team *team) { return team->threads; }
 const heng_level *heng_team_level(const heng_cpu_team *team) { return team->level; }
 const char *heng_cpu_team_level(const heng_cpu_team *team) { return team->level->name; }
+int32_t heng_cpu_team_flushes_subnormals(const heng_cpu_team *team) { return team->level->flushes_subnormals; }
 
 void heng_cpu_team_free(heng_cpu_team *team) {
     if (team == NULL) return;

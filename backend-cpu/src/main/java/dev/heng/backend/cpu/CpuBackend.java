@@ -59,8 +59,9 @@ final class CpuBackend implements Backend {
     }
 
     /**
-     * Every product is a plain float32 sum of float32 factors, so is attention; int8 by int8 is exact. Norms, gates, rotations and
-     * router scores are evaluated in double and rounded once; only attention's exponential is evaluated in float32.
+     * Every product is a float32 sum of float32 factors at least as exact as a plain loop's, so is attention; int8 by int8 is exact. Norms, gates, rotations and
+     * router scores are evaluated in double and rounded once; only attention's exponential is evaluated in float32. The level of matrix tiles
+     * (AMX) takes subnormals for zero.
      */
     @Override
     public NumericsProfile numerics() {
@@ -74,7 +75,8 @@ final class CpuBackend implements Backend {
         for (ScalarFunction function : ScalarFunction.values()) {
             ulp.put(function, function == ScalarFunction.EXP ? 2.0 : 0.51);
         }
-        return new NumericsProfile(products, ulp, DType.F32, false, NumericsProfile.Determinism.RUN_TO_RUN);
+        return new NumericsProfile(
+                products, ulp, DType.F32, team.flushesSubnormals(), NumericsProfile.Determinism.RUN_TO_RUN);
     }
 
     @Override

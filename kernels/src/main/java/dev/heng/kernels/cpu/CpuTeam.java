@@ -14,12 +14,14 @@ public final class CpuTeam implements AutoCloseable {
 
     private final int threads;
     private final String level;
+    private final boolean flushesSubnormals;
     private long handle;
 
     private CpuTeam(long handle, int threads) {
         this.handle = handle;
         this.threads = threads;
         this.level = HengCpu.heng_cpu_team_level(handle);
+        this.flushesSubnormals = HengCpu.heng_cpu_team_flushes_subnormals(handle) != 0;
     }
 
     static CpuTeam create(int threads, boolean pin, String level) {
@@ -33,6 +35,11 @@ public final class CpuTeam implements AutoCloseable {
     /** Returns the number of threads. */
     public int threads() {
         return threads;
+    }
+
+    /** Returns whether this team's level takes subnormal floats for zero in products: the matrix tiles of AMX do. */
+    public boolean flushesSubnormals() {
+        return flushesSubnormals;
     }
 
     /** Returns the dispatch level that this team runs. */

@@ -11,7 +11,7 @@ import com.sun.jna.NativeLibrary;
 public final class HengCpu {
 
     /** {@code HENG_CPU_ABI_VERSION} of the header that these declarations follow. */
-    public static final int ABI_VERSION = 1;
+    public static final int ABI_VERSION = 2;
 
     /** {@code HENG_CPU_OK}. */
     public static final int OK = 0;
@@ -59,6 +59,9 @@ public final class HengCpu {
 
     /** Returns the level of a team. */
     public static native String heng_cpu_team_level(long team);
+
+    /** Returns 1 if a team's level takes subnormal floats for zero in products. */
+    public static native int heng_cpu_team_flushes_subnormals(long team);
 
     /** Checks instructions; stores the program's address at {@code program}. */
     public static native int heng_cpu_program_create(

@@ -4,7 +4,10 @@ import dev.heng.spi.NumericsProfile;
 import java.util.List;
 import java.util.Map;
 
-/** Compares what a backend returned with what the case expects of it. Pure: it may be asked any number of times. */
+/**
+ * Compares what a backend returned with what the case expects of it. It may be asked about any number of executions, one after another;
+ * of each, steps are asked in ascending order from 0, since what a step may return can depend on what earlier ones legally chose.
+ */
 @FunctionalInterface
 public interface Judge {
 

@@ -1,5 +1,6 @@
 package dev.heng.conformance.suite;
 
+import dev.heng.conformance.bound.ActivationRounding;
 import dev.heng.conformance.bound.MatrixUnits;
 import dev.heng.conformance.bound.ProductBound;
 import dev.heng.conformance.bound.ProductMoments;

@@ -40,6 +40,30 @@ public record StoredWeight(TensorType type, WeightSource.WeightData data, double
     }
 
     /**
+     * Draws the plain matrices of stacked experts, each a part of its own (QUANT-003).
+     *
+     * @param type [E, N, K], plain
+     * @param spread the standard deviation of an element
+     */
+    static StoredWeight normal(RandomStream stream, TensorType type, double spread) {
+        int experts = (int) type.shape().dim(0).size();
+        int size = Math.multiplyExact(
+                (int) type.shape().dim(1).size(), (int) type.shape().dim(2).size());
+        double[] real = new double[Math.multiplyExact(experts, size)];
+        List<WeightSource.Part> parts = new ArrayList<>();
+        for (int expert = 0; expert < experts; expert++) {
+            RandomStream own = stream.split(expert);
+            double[] matrix = new double[size];
+            for (int index = 0; index < size; index++) {
+                matrix[index] = HostTensor.format(type.dtype()).round(spread * own.normal());
+            }
+            System.arraycopy(matrix, 0, real, expert * size, size);
+            parts.add(new WeightSource.Part(segment(type.dtype(), matrix), null, null));
+        }
+        return new StoredWeight(type, new WeightSource.WeightData(parts), real);
+    }
+
+    /**
      * Draws a weight.
      *
      * @param stream where randomness comes from

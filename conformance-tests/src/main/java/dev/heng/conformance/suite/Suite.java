@@ -33,6 +33,7 @@ public final class Suite {
         CommunicationFamilies.addTo(cases);
         EdgeFamilies.addTo(cases);
         ContractExperiments.addTo(cases);
+        ChainFamilies.addTo(cases);
         return new Suite(cases.cases());
     }
 

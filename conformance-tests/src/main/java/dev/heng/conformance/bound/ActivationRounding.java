@@ -1,4 +1,4 @@
-package dev.heng.conformance.suite;
+package dev.heng.conformance.bound;
 
 import dev.heng.conformance.format.FloatFormat;
 import dev.heng.spi.graph.ActivationFormat;
@@ -12,12 +12,17 @@ import java.util.Arrays;
  * @param steps for each value how far the legal neighbour is, or 0 where the rounding is beyond doubt
  */
 @SuppressWarnings("ArrayRecordComponent") // As large as the operand; never compared.
-record ActivationRounding(double[] values, double[] steps) {
+public record ActivationRounding(double[] values, double[] steps) {
 
     /** How far a quotient of F32 may be off and still be called correct: QUANT-041's few units in the last place. */
     private static final double QUOTIENT_ERROR = 4 * 0x1p-24;
 
-    static ActivationRounding of(ActivationFormat format, double[] x, int rows, int columns) {
+    /**
+     * Rounds the activations of a product.
+     *
+     * @param x row-major [rows, columns]; kept as it is under FLOAT
+     */
+    public static ActivationRounding of(ActivationFormat format, double[] x, int rows, int columns) {
         return switch (format) {
             case FLOAT -> new ActivationRounding(x, new double[x.length]);
             case INT8_PER_TOKEN -> int8(x, rows, columns);
@@ -79,12 +84,12 @@ record ActivationRounding(double[] values, double[] steps) {
     }
 
     /** Returns whether no element's rounding is in doubt. */
-    boolean isUnambiguous() {
+    public boolean isUnambiguous() {
         return Arrays.stream(steps).allMatch(step -> step == 0);
     }
 
     /** Returns by how much the doubtful roundings of a row may move its product with a weight's row. */
-    double doubt(int row, double[] weight, int weightRow, int columns) {
+    public double doubt(int row, double[] weight, int weightRow, int columns) {
         double sum = 0;
         for (int index = 0; index < columns; index++) {
             double step = steps[row * columns + index];

@@ -76,7 +76,7 @@ final class CpuBackend implements Backend {
             ulp.put(function, function == ScalarFunction.EXP ? 2.0 : 0.51);
         }
         return new NumericsProfile(
-                products, ulp, DType.F32, team.flushesSubnormals(), NumericsProfile.Determinism.RUN_TO_RUN);
+                products, ulp, DType.F32, kernels.flushesSubnormals(), NumericsProfile.Determinism.RUN_TO_RUN);
     }
 
     @Override

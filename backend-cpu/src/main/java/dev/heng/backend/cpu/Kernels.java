@@ -33,6 +33,11 @@ sealed interface Kernels extends AutoCloseable permits NativeKernels {
     /** Returns the dispatch level that runs. */
     String level();
 
+    /** Returns whether F32 subnormals are taken for zero anywhere. */
+    default boolean flushesSubnormals() {
+        return false;
+    }
+
     /** Returns the name under which plans list these kernels. */
     String label();
 

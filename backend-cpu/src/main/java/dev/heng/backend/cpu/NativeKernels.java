@@ -45,6 +45,11 @@ final class NativeKernels implements Kernels {
     }
 
     @Override
+    public boolean flushesSubnormals() {
+        return team.flushesSubnormals();
+    }
+
+    @Override
     public String label() {
         return "heng_cpu";
     }

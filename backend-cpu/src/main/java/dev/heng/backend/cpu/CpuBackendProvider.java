@@ -1,5 +1,6 @@
 package dev.heng.backend.cpu;
 
+import dev.heng.backend.cpu.vector.VectorModule;
 import dev.heng.backend.reference.HostMemory;
 import dev.heng.kernels.cpu.CpuKernelException;
 import dev.heng.kernels.cpu.CpuLibrary;
@@ -10,11 +11,13 @@ import dev.heng.spi.BackendOptions;
 import dev.heng.spi.BackendProvider;
 import dev.heng.spi.DeviceInfo;
 import dev.heng.spi.Spi;
+import java.util.ArrayList;
+import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Set;
 
-/** The door to backend {@code cpu}: the host's processor through the native kernels of heng-kernels. */
+/** The door to backend {@code cpu}: the host's processor through the native kernels of heng-kernels, or where they are missing through the Vector API. */
 public final class CpuBackendProvider implements BackendProvider {
 
     static final String ID = "cpu";
@@ -24,6 +27,9 @@ public final class CpuBackendProvider implements BackendProvider {
 
     /** Option of {@link #open}: a dispatch level, see the fact "levels"; the default is the best that runs. */
     static final String LEVEL = "level";
+
+    /** Variable of the environment that names a level for want of the option. */
+    static final String LEVEL_VARIABLE = "HENG_CPU_LEVEL";
 
     /** Option of {@link #open}: "true" binds each thread to a processor, "false" (the default) leaves that to the system. */
     static final String PIN = "pin";
@@ -43,7 +49,7 @@ public final class CpuBackendProvider implements BackendProvider {
 
     @Override
     public String description() {
-        return "this machine's processor, through native kernels (AVX2, AVX-512, NEON)";
+        return "this machine's processor, through native kernels (AVX2, AVX-512, NEON) or the Vector API";
     }
 
     @Override
@@ -55,19 +61,58 @@ public final class CpuBackendProvider implements BackendProvider {
     public Availability probe() {
         return switch (CpuLibrary.load()) {
             case CpuLibrary.Loaded loaded -> new Availability.Available(List.of(describe(loaded.library())));
+            case CpuLibrary.Missing missing
+            when VectorModule.isPresent() -> new Availability.Available(List.of(describe(missing)));
             case CpuLibrary.Missing missing ->
-                new Availability.Unavailable(Availability.Reason.LIBRARY_MISSING, missing.detail(), missing.remedy());
+                new Availability.Unavailable(
+                        Availability.Reason.LIBRARY_MISSING,
+                        missing.detail() + "; and the slower kernels in Java need module " + VectorModule.NAME,
+                        missing.remedy() + "; or " + VectorModule.REMEDY);
         };
     }
 
     @Override
     public Backend open(DeviceInfo device, BackendOptions options) {
         options.requireKnown(ID, Set.of(THREADS, LEVEL, PIN));
-        return switch (CpuLibrary.load()) {
+        String level = options.settings().getOrDefault(LEVEL, environmentLevel());
+        CpuLibrary.Loading loading = CpuLibrary.load();
+        if (level.equals(VectorKernels.LEVEL)) {
+            DeviceInfo described = switch (loading) {
+                case CpuLibrary.Loaded loaded -> describe(loaded.library());
+                case CpuLibrary.Missing missing -> describe(missing);
+            };
+            return openVector(described, options);
+        }
+        return switch (loading) {
             case CpuLibrary.Loaded loaded -> openNative(loaded.library(), options);
+            case CpuLibrary.Missing missing when level.isEmpty() -> openVector(describe(missing), options);
             case CpuLibrary.Missing missing ->
-                throw BackendException.of(BackendException.Code.LIBRARY, missing.detail(), missing.remedy());
+                throw BackendException.of(
+                        BackendException.Code.LIBRARY,
+                        "backend 'cpu': level '" + level + "' needs the native library: " + missing.detail(),
+                        missing.remedy() + "; or choose level " + VectorKernels.LEVEL);
         };
+    }
+
+    /** Returns the level that the environment asks for, which an option overrides. */
+    private static String environmentLevel() {
+        String level = System.getenv(LEVEL_VARIABLE);
+        return level == null ? "" : level;
+    }
+
+    private static Backend openVector(DeviceInfo described, BackendOptions options) {
+        if (!VectorModule.isPresent()) {
+            throw BackendException.of(
+                    BackendException.Code.LIBRARY,
+                    "backend 'cpu': level '" + VectorKernels.LEVEL + "' needs module " + VectorModule.NAME
+                            + ", which this Java was started without",
+                    VectorModule.REMEDY);
+        }
+        int threads = threads(options);
+        if (pin(options)) {
+            throw badOption(PIN, "true", "false: Java threads cannot be bound to processors");
+        }
+        return new CpuBackend(new VectorKernels(threads), described, threads, false);
     }
 
     private static Backend openNative(CpuLibrary library, BackendOptions options) {
@@ -83,17 +128,35 @@ public final class CpuBackendProvider implements BackendProvider {
     }
 
     private static DeviceInfo describe(CpuLibrary library) {
-        return new DeviceInfo(
-                ID,
-                0,
+        List<String> levels = new ArrayList<>(library.levels());
+        if (VectorModule.isPresent()) {
+            levels.addFirst(VectorKernels.LEVEL);
+        }
+        return describe(
                 ProcessorFacts.modelName(),
-                HostMemory.totalBytes(),
-                false,
                 Map.of(
                         "library", library.origin(),
-                        "levels", String.join(" ", library.levels()),
-                        "features", library.features(),
-                        "processors", Integer.toString(Runtime.getRuntime().availableProcessors())));
+                        "levels", String.join(" ", levels),
+                        "features", library.features()));
+    }
+
+    /** Describes the processor without the native library: what is slow, why, and what to do, where every report shows it. */
+    private static DeviceInfo describe(CpuLibrary.Missing missing) {
+        return describe(
+                ProcessorFacts.modelName() + " (Vector API: slower than the native kernels, which are missing)",
+                Map.of(
+                        "levels",
+                        VectorKernels.LEVEL,
+                        "library",
+                        "none: " + missing.detail(),
+                        "remedy",
+                        missing.remedy()));
+    }
+
+    private static DeviceInfo describe(String name, Map<String, String> facts) {
+        Map<String, String> all = new HashMap<>(facts);
+        all.put("processors", Integer.toString(Runtime.getRuntime().availableProcessors()));
+        return new DeviceInfo(ID, 0, name, HostMemory.totalBytes(), false, all);
     }
 
     private static int threads(BackendOptions options) {
@@ -124,7 +187,10 @@ public final class CpuBackendProvider implements BackendProvider {
     private static String level(BackendOptions options, CpuLibrary library) {
         String text = options.settings().getOrDefault(LEVEL, "");
         if (!text.isEmpty() && !library.levels().contains(text)) {
-            throw badOption(LEVEL, text, "one of those that run here: " + String.join(", ", library.levels()));
+            throw badOption(
+                    LEVEL,
+                    text,
+                    "one of those that run here: " + VectorKernels.LEVEL + ", " + String.join(", ", library.levels()));
         }
         return text;
     }

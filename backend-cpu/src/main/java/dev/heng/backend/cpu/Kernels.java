@@ -10,7 +10,7 @@ import java.lang.foreign.MemorySegment;
  *
  * <p>Threading: any thread, one at a time. Ownership: the backend closes it, after every program and buffer.
  */
-sealed interface Kernels extends AutoCloseable permits NativeKernels {
+sealed interface Kernels extends AutoCloseable permits NativeKernels, VectorKernels {
 
     /** A checked instruction stream. Closed before the kernels that made it. */
     interface Executable extends AutoCloseable {

@@ -7,16 +7,39 @@ import java.util.Arrays;
 /**
  * The choice of experts (ROUTE). Source: DeepSeek-V3 report, section 2.1.2; DeepSeek-V2 report, section 2.2.
  */
-final class Router {
+public final class Router {
 
     private final Op.Route op;
     private final boolean isDouble;
     private final double[] bias;
 
-    private Router(Op.Route op, boolean isDouble, double[] bias) {
+    /**
+     * Makes a router.
+     *
+     * @param op the node's operator
+     * @param isDouble whether logits are F64, so that nothing is rounded in between
+     * @param bias what is added to each score for the choice, zeros for none; kept, not copied
+     */
+    public Router(Op.Route op, boolean isDouble, double[] bias) {
         this.op = op;
         this.isDouble = isDouble;
         this.bias = bias;
+    }
+
+    /**
+     * The experts of one row.
+     *
+     * @param ids in descending order of choice score
+     * @param weights beside them, not rounded
+     */
+    @SuppressWarnings("ArrayRecordComponent") // handed over once, never compared
+    public record Choice(int[] ids, double[] weights) {}
+
+    /** Chooses the experts of one row of logits. */
+    public Choice choose(double[] logits) {
+        double[] scores = scores(logits);
+        int[] chosen = chosen(scores);
+        return new Choice(chosen, weights(scores, chosen));
     }
 
     /** ROUTE-001: ids in descending order of choice score, weights beside them. */
@@ -28,13 +51,11 @@ final class Router {
         Router router = new Router(op, logits.dtype() == DType.F64, bias);
         in.workers().forEachRange(in.rows(0), op.experts() * 60L, (from, to) -> {
             for (int t = from; t < to; t++) {
-                double[] scores = router.scores(logits.row(t));
-                int[] chosen = router.choose(scores);
-                double[] its = router.weights(scores, chosen);
+                Choice choice = router.choose(logits.row(t));
                 for (int slot = 0; slot < op.topK(); slot++) {
-                    ids.setInteger((long) t * op.topK() + slot, chosen[slot]);
+                    ids.setInteger((long) t * op.topK() + slot, choice.ids()[slot]);
                 }
-                weights.setRow(t, its, in.rounding());
+                weights.setRow(t, choice.weights(), in.rounding());
             }
         });
     }
@@ -64,7 +85,7 @@ final class Router {
     }
 
     /** ROUTE-003 to ROUTE-008: the k experts with the highest choice scores, highest first. */
-    private int[] choose(double[] scores) {
+    private int[] chosen(double[] scores) {
         double[] choice = new double[op.experts()];
         for (int e = 0; e < choice.length; e++) {
             choice[e] = rounded(scores[e] + bias[e]); // ROUTE-003

@@ -5,7 +5,7 @@ import java.util.Comparator;
 import java.util.List;
 
 /** The choice of the next token (ARGMAX, SAMPLE). */
-final class Sampling {
+public final class Sampling {
 
     private Sampling() {}
 
@@ -49,8 +49,17 @@ final class Sampling {
         }
     }
 
-    /** Returns the token that SAMPLE-002 to SAMPLE-008 define. */
-    static int sample(double[] logits, double temperature, int topK, double topP, long seed, int counter) {
+    /**
+     * Returns the token that SAMPLE-002 to SAMPLE-008 define.
+     *
+     * @param logits of one row
+     * @param temperature finite and not negative, 0 for the largest logit
+     * @param topK how many of the largest logits stay, 0 for all
+     * @param topP the share of probability that stays, within 0..1
+     * @param seed key of the random numbers
+     * @param counter the draw's number under that key
+     */
+    public static int sample(double[] logits, double temperature, int topK, double topP, long seed, int counter) {
         int best = argmax(logits);
         if (temperature == 0 || !Double.isFinite(logits[best])) {
             return best; // SAMPLE-002, SAMPLE-008

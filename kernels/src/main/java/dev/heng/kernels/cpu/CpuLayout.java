@@ -2,6 +2,7 @@ package dev.heng.kernels.cpu;
 
 import java.util.HashMap;
 import java.util.Map;
+import java.util.Set;
 
 /**
  * Where the fields of the kernels' structures lie, as the kernels themselves say ({@code heng_cpu_layout}), so that a field that the
@@ -15,8 +16,23 @@ public final class CpuLayout {
 
     private CpuLayout() {}
 
-    /** Reads a description in the form of {@code heng_cpu_layout} (see heng_cpu.h); the library's own, or that of another reader of instructions. */
-    public static CpuLayout parse(String text) {
+    /**
+     * Makes the layout of another reader of the same instructions.
+     *
+     * @param offsets of fields, in bytes
+     * @param sizes of structures, in bytes
+     * @param constants by their names
+     */
+    public static CpuLayout of(Map<String, Long> offsets, Map<String, Long> sizes, Map<String, Integer> constants) {
+        CpuLayout layout = new CpuLayout();
+        layout.offsets.putAll(offsets);
+        layout.sizes.putAll(sizes);
+        layout.constants.putAll(constants);
+        return layout;
+    }
+
+    /** Reads the text of {@code heng_cpu_layout}. */
+    static CpuLayout parse(String text) {
         CpuLayout layout = new CpuLayout();
         text.lines().forEach(line -> {
             String[] words = line.split(" ", -1);
@@ -36,6 +52,11 @@ public final class CpuLayout {
      */
     public long offset(String field) {
         return known(offsets, field);
+    }
+
+    /** Returns the names of all fields. */
+    public Set<String> fields() {
+        return Set.copyOf(offsets.keySet());
     }
 
     /** Returns the size in bytes of a structure, for example {@code weight}. */

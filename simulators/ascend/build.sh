@@ -1,6 +1,6 @@
 #!/bin/sh
 # Builds the simulated CANN for the host: sh build.sh OUTPUT_FOLDER. Makes OUTPUT/head (symbols of August 2026: libacl_rt.so and, as its legacy
-# name, libascendcl.so) and OUTPUT/2024 (symbols of the headers of 2024: libascendcl.so only). Exit status 3: there is no C compiler.
+# name, libascendcl.so; operators in three libraries) and OUTPUT/2024 (symbols of the headers of 2024: libascendcl.so; operators in libopapi.so). Exit status 3: there is no C compiler.
 set -eu
 here=$(cd "$(dirname "$0")" && pwd)
 out=$1
@@ -24,9 +24,13 @@ for release in head 2024; do
     mkdir -p "$work/$release"
     # shellcheck disable=SC2086
     "$cc" $flags -DHENG_SIM_HEAD=$head -I"$here/include" -shared -Wl,-z,defs -Wl,-soname,"lib$core.so" \
-        -o "$work/$release/lib$core.so" "$here"/src/*.c
-    shell "$work/$release" libascendcl.so "$core"
-    if [ "$release" = head ]; then shell "$work/$release" libacl_rt.so "$core"; fi
+        -o "$work/$release/lib$core.so" "$here"/src/*.c -lm
+    for library in libascendcl.so libnnopbase.so; do shell "$work/$release" "$library" "$core"; done
+    if [ "$release" = head ]; then
+        for library in libacl_rt.so libopapi_nn.so libopapi_math.so libopapi_transformer.so; do shell "$work/$release" "$library" "$core"; done
+    else
+        shell "$work/$release" libopapi.so "$core"
+    fi
     rm -rf "${out:?}/$release"
     mv "$work/$release" "$out/$release"
 done

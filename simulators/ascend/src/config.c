@@ -86,6 +86,19 @@ SIM_API aclError aclrtGetLastError(aclrtLastErrLevel level) {
 }
 #endif
 
+/* Handles that were destroyed are kept for a while, so that a later use is seen instead of crashing. */
+void sim_retire(void *handle) {
+    enum { KEPT = 8192 };
+    static void *kept[KEPT];
+    static int at;
+    pthread_mutex_lock(&sim_lock);
+    void *oldest = kept[at];
+    kept[at] = handle;
+    at = (at + 1) % KEPT;
+    pthread_mutex_unlock(&sim_lock);
+    free(oldest);
+}
+
 /* For tests: reads the counters by name; -1 if there is none. Not part of the vendor's interface. */
 SIM_API long heng_sim_counter(const char *name) {
     static const struct { const char *name; const long *value; } counters[] = {

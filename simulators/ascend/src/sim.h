@@ -19,6 +19,9 @@
 /* Records a message for aclGetRecentErrMsg of this thread and returns code. rule: what was broken; source: the document that says so. */
 int sim_fail(int code, const char *rule, const char *source, const char *format, ...) __attribute__((format(printf, 4, 5)));
 
+/* Frees a handle's memory, but only after some thousands of others, so that a use after its destruction is seen. */
+void sim_retire(void *handle);
+
 /* ---- configuration, read once from the environment ---- */
 
 typedef struct {

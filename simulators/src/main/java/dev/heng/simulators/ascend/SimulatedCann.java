@@ -18,9 +18,9 @@ public final class SimulatedCann {
 
     /** Which symbols the libraries export. */
     public enum Release {
-        /** Those of the headers of August 2026: libacl_rt.so, and libascendcl.so as its legacy name. */
+        /** Those of August 2026: libacl_rt.so, libascendcl.so as its legacy name, operators in three libraries. */
         HEAD,
-        /** Those of the headers of 2024: libascendcl.so only, without graph capture. */
+        /** Those of the headers of 2024: libascendcl.so without graph capture, operators in libopapi.so. */
         OF_2024
     }
 
@@ -38,12 +38,21 @@ public final class SimulatedCann {
     }
 
     private static final class Head {
-        static final Path FOLDER =
-                unpack("head", List.of("libheng_ascend_simulator_head.so", "libacl_rt.so", "libascendcl.so"));
+        static final Path FOLDER = unpack(
+                "head",
+                List.of(
+                        "libheng_ascend_simulator_head.so",
+                        "libacl_rt.so",
+                        "libascendcl.so",
+                        "libnnopbase.so",
+                        "libopapi_nn.so",
+                        "libopapi_math.so",
+                        "libopapi_transformer.so"));
     }
 
     private static final class Of2024 {
-        static final Path FOLDER = unpack("2024", List.of("libheng_ascend_simulator_2024.so", "libascendcl.so"));
+        static final Path FOLDER = unpack(
+                "2024", List.of("libheng_ascend_simulator_2024.so", "libascendcl.so", "libnnopbase.so", "libopapi.so"));
     }
 
     private static Path unpack(String release, List<String> libraries) {

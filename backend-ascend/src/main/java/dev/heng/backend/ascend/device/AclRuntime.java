@@ -251,7 +251,7 @@ public final class AclRuntime {
         }
     }
 
-    private void check(String function, int status) {
+    void check(String function, int status) {
         if (status != 0) {
             throw BackendException.ofNative(
                     AclStatus.code(status), device, function, status, recentMessage(), AclStatus.remedy(status));
@@ -259,7 +259,7 @@ public final class AclRuntime {
     }
 
     /** The library keeps one message for each thread, clears it when asked, and owns the text: it is copied by the call. */
-    private String recentMessage() {
+    String recentMessage() {
         String message = bind("aclGetRecentErrMsg").callText();
         return message == null ? "the library gave no message" : message.strip();
     }

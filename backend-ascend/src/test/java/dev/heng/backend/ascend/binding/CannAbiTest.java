@@ -19,11 +19,18 @@ final class CannAbiTest {
 
     /** The simulator's headers were written by hand from the documentation, not made from the tables. */
     @Test
-    void theSimulatorsHeadersAgreeWithTheTablesOfTheRuntime() throws IOException {
-        AbiTable runtime = AbiTableReader.read(CannAbi.class, "runtime.abi");
-        for (AbiAudit.Finding finding : AbiAudit.run(runtime, List.of(SIMULATOR), "c++")) {
-            assertEquals(Verdict.MATCHES, finding.verdict(), finding.fact() + ": " + finding.detail());
+    void theSimulatorsHeadersAgreeWithTheTables() throws IOException {
+        AbiTable table = AbiTableReader.read(CannAbi.class, "runtime.abi", "base.abi", "operators.abi");
+        int matches = 0;
+        for (AbiAudit.Finding finding : AbiAudit.run(table, List.of(SIMULATOR), "c++")) {
+            // Operators that nothing calls yet are not simulated.
+            boolean mayBeAbsent = finding.fact().contains("aclOpExecutor");
+            assertTrue(
+                    finding.verdict() == Verdict.MATCHES || (mayBeAbsent && finding.verdict() == Verdict.ABSENT),
+                    finding.fact() + ": " + finding.verdict() + " " + finding.detail());
+            matches += finding.verdict() == Verdict.MATCHES ? 1 : 0;
         }
+        assertTrue(matches >= 200, matches + " facts were compared");
     }
 
     @Test
@@ -39,7 +46,7 @@ final class CannAbiTest {
     @Test
     void theCountsInTheDocumentationAreTrue() {
         AbiTable table = CannAbi.table();
-        assertEquals(236, table.functions().size());
+        assertEquals(238, table.functions().size());
         assertEquals(105, table.constants().size());
         assertEquals(2, table.structs().size());
     }

@@ -1,0 +1,127 @@
+package dev.heng.backend.ascend;
+
+import dev.heng.spi.Support;
+import dev.heng.spi.graph.ActivationFormat;
+import dev.heng.spi.graph.Node;
+import dev.heng.spi.graph.Op;
+import dev.heng.spi.graph.Value;
+import dev.heng.spi.tensor.DType;
+import java.util.stream.Stream;
+
+/** What is declined, with the reason and the document that gives it where the limit is the vendor's. */
+final class AscendSupport {
+
+    private final boolean inference;
+
+    /** Answers for a chip, by what aclrtGetSocName calls it. */
+    AscendSupport(String socName) {
+        this.inference = socName.startsWith("Ascend310P");
+    }
+
+    Support of(Node node) {
+        for (Value value :
+                Stream.concat(node.operands().stream(), node.results().stream()).toList()) {
+            if (value.type().dtype() == DType.F64) {
+                return Support.declined(
+                        Support.Code.DTYPE, "'" + value.name() + "' is F64, which the operators used here do not take");
+            }
+            if (inference && value.type().dtype() == DType.BF16) {
+                return Support.declined(
+                        Support.Code.DTYPE,
+                        "'" + value.name() + "' is BF16, which Ascend310P lacks (hicann/ops-nn aclnnMatmul.md)");
+            }
+            if (!value.type().isPlain()) {
+                return Support.declined(
+                        Support.Code.QUANTIZATION,
+                        "'" + value.name() + "' is " + value.type().quantization()
+                                + "; quantised weights are not implemented in this backend yet");
+            }
+        }
+        return switch (node.op()) {
+            case Op.Linear linear -> product(node, linear.activation());
+            case Op.GroupedLinear linear -> product(node, linear.activation());
+            case Op.Route route -> route(route, node);
+            case Op.MlaAttention _, Op.GroupedQueryAttention _ -> attention();
+            case Op.Sample _ ->
+                Support.declined(
+                        Support.Code.OPERATOR,
+                        "no operator of CANN draws from Philox by seed and counter; let the CPU sample (--fallback cpu)");
+            case Op.AllReduce(int ranks) -> ranks == 1 ? Support.SUPPORTED : collective();
+            case Op.AllToAll _, Op.AllToAllReturn _ -> collective();
+            case Op.Dispatch dispatch -> dispatch(dispatch, node);
+            case Op.Embed _,
+                    Op.Add _,
+                    Op.Cast _,
+                    Op.Slice _,
+                    Op.SelectRows _,
+                    Op.RmsNorm _,
+                    Op.Rope _,
+                    Op.KvAppend _,
+                    Op.Swiglu _,
+                    Op.Combine _,
+                    Op.Argmax _ -> Support.SUPPORTED;
+        };
+    }
+
+    private Support product(Node node, ActivationFormat activation) {
+        if (activation != ActivationFormat.FLOAT) {
+            return Support.declined(
+                    Support.Code.ATTRIBUTE,
+                    "activations in " + activation + " are not implemented in this backend yet");
+        }
+        boolean inFloat32 = Stream.concat(node.operands().stream(), node.results().stream())
+                .anyMatch(value -> value.type().dtype() == DType.F32);
+        return inference && inFloat32 ? floatProduct() : Support.SUPPORTED;
+    }
+
+    private static Support floatProduct() {
+        return Support.declined(
+                Support.Code.DTYPE,
+                "Ascend310P multiplies no F32 in full precision: cubeMathType 0 is not supported (hicann/ops-nn aclnnMatmul.md)");
+    }
+
+    private Support attention() {
+        return inference ? floatProduct() : Support.SUPPORTED;
+    }
+
+    private static Support route(Op.Route route, Node node) {
+        if (route.score() == Op.Route.Score.SQRT_SOFTPLUS) {
+            return Support.declined(
+                    Support.Code.ATTRIBUTE,
+                    "normType 2 (sqrt-softplus) is for Ascend 950 only (ops-transformer aclnnMoeGatingTopK.md), and not implemented yet");
+        }
+        if (route.score() == Op.Route.Score.SIGMOID && !route.normalize()) {
+            return Support.declined(
+                    Support.Code.ATTRIBUTE,
+                    "normType 1 (sigmoid) always divides by the sum of the chosen (ops-transformer aclnnMoeGatingTopK.md)");
+        }
+        if (route.groups() > 1
+                && route.masked() == Op.Route.Masked.ZERO
+                && node.operands().size() == 2) {
+            return Support.declined(
+                    Support.Code.ATTRIBUTE,
+                    "experts of dropped groups count as minus infinity, not 0 (ops-transformer aclnnMoeGatingTopK.md)");
+        }
+        long rounded = Math.ceilDiv(route.experts() / route.groups(), 32) * 32L * route.groups();
+        if (route.experts() > 2048 || rounded > 2048) {
+            return Support.declined(
+                    Support.Code.SHAPE,
+                    route.experts() + " experts in " + route.groups()
+                            + " groups; 2048 at most, groups rounded up to 32 (ops-transformer aclnnMoeGatingTopK.md)");
+        }
+        return Support.SUPPORTED;
+    }
+
+    private static Support dispatch(Op.Dispatch dispatch, Node node) {
+        return dispatch.localExperts() > 1024
+                ? Support.declined(
+                        Support.Code.SHAPE,
+                        "node '" + node.name() + "' has " + dispatch.localExperts()
+                                + " experts; the grouped product takes 1024 groups (ops-transformer aclnnGroupedMatmulV4.md)")
+                : Support.SUPPORTED;
+    }
+
+    private static Support collective() {
+        return Support.declined(Support.Code.OPERATOR, "HCCL is not bound to this backend yet");
+    }
+}

@@ -1,0 +1,34 @@
+// Entry points of the grouped GEMMs, all with one signature, and their shapes for whoever launches them.
+//
+// HENG_GROUPED(NAME, ...) defines the kernel NAME and int NAME_shape[8] = { bytes of dynamic shared memory, widest tile, rows of a token
+// box, blocks of a cluster, features of a block, stages, bytes of an element, 1 if fused }, to be read with cuModuleGetGlobal.
+//
+// Launch: cuFuncSetAttribute(MAX_DYNAMIC_SHARED_SIZE_BYTES, shape[0]); grid = multiprocessors rounded down to a multiple of the cluster,
+// block 384; the cluster size is compiled in. Parameters in order:
+//   TensorMap weights  [experts * features, k]: gate where fused. Box {128 bytes, 64 rows}, swizzle 128B.
+//   TensorMap up       as weights, up's where fused; else weights again.
+//   TensorMap tokens   [rows, k]. Box {128 bytes, shape[2] rows}, swizzle 128B.
+//   TensorMap scales   e4m3: float32 [ceil(k / 128), pitch], box {shape[1], 1}, no swizzle (quantize.cu); else tokens again.
+//   const float *weight_scales, *up_scales   e4m3: float32 [experts, ceil(features / 128), ceil(k / 128)]; else null.
+//   bf16 *out          [rows, features], 16-byte aligned.
+//   const int *plan    of heng_group_plan for widest = shape[1].
+//   int features, k    features: of one weight (a multiple of 8); k: a multiple of 8 (bf16) or 16 (e4m3).
+//
+// Tensor maps: cuTensorMapEncodeTiled(map, type BFLOAT16 (9) or UINT8 (0) or FLOAT32 (7), rank 2, address (16-byte aligned), dims {inner,
+// outer} in elements, strides {bytes of a row} (a multiple of 16), box, element strides {1, 1}, interleave NONE (0), swizzle 128B (3) or
+// NONE (0), L2 promotion 256B (3), fill with zeros (0)). A map stays valid while address and sizes do: encode once for each tensor. The
+// outer dimension of tokens may be the capacity: rows past the last offset are read, at most a tile of them, and never used.
+#pragma once
+#include "grouped.cuh"
+
+#define HENG_GROUPED(NAME, ELEMENT, BLOCKS, COLUMNS, STAGES, CLUSTER, BOX, FUSED)                                                            \
+    using NAME##_type = heng::Shape<heng::Element::ELEMENT, BLOCKS, COLUMNS, STAGES, CLUSTER, BOX, FUSED>;                                   \
+    extern "C" __device__ __attribute__((used)) int NAME##_shape[8] = {                                                                      \
+        NAME##_type::SHARED_BYTES, COLUMNS, BOX, CLUSTER, NAME##_type::FEATURES, STAGES, 128 / NAME##_type::STEP, FUSED ? 1 : 0};            \
+    extern "C" __global__ void __cluster_dims__(CLUSTER, 1, 1) __launch_bounds__(NAME##_type::THREADS, 1)                                    \
+        NAME(const __grid_constant__ heng::TensorMap weights, const __grid_constant__ heng::TensorMap up,                                    \
+             const __grid_constant__ heng::TensorMap tokens, const __grid_constant__ heng::TensorMap scales, const float *weight_scales,     \
+             const float *up_scales, heng::u16 *out, const int *plan, int features, int k) {                                                 \
+        heng::grouped<NAME##_type>(heng::Sources{&weights, &up, &tokens, &scales}, heng::WeightScales{weight_scales, up_scales}, out, plan,  \
+                                   features, k);                                                                                             \
+    }

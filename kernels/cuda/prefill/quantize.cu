@@ -1,0 +1,88 @@
+// Activations to E4M3 with one scale for 128 columns of a row (QUANT-050 to QUANT-053), with or without a gather on the way.
+//
+// Scales are written transposed, float32 [ceil(k / 128), pitch], so that a tile's scales for one step of K lie side by side and travel as
+// one box. An expert's rows begin at column scale_start (schedule.cuh), and of each 16 columns the order is that in which the matrix
+// unit's lanes need them: column 8g + 2q + b lies at 4q + 2g + b. pitch: a multiple of 4, at least rows + 15 * experts rounded up to 16.
+// Needs sm_89 (cvt to e4m3).
+#include "schedule.cuh"
+
+using namespace heng;
+
+namespace {
+
+__device__ __forceinline__ u32 pack_e4m3(float a, float b, float c, float d) {
+    u16 low, high;
+    asm("cvt.rn.satfinite.e4m3x2.f32 %0, %1, %2;" : "=h"(low) : "f"(b), "f"(a));
+    asm("cvt.rn.satfinite.e4m3x2.f32 %0, %1, %2;" : "=h"(high) : "f"(d), "f"(c));
+    return (u32)low | (u32)high << 16;
+}
+
+/// x / scale to nearest: the residual of x * (1 / scale), added back. Scales lie between 2^-23 and 2^119, so nothing leaves the range.
+__device__ __forceinline__ float divide(float x, float scale, float inverse) {
+    const float quotient = x * inverse;
+    return fmaf(fmaf(-quotient, scale, x), inverse, quotient);
+}
+
+/// The expert of a row: the last whose rows begin at or before it.
+__device__ __forceinline__ int expert_of(const int *offsets, int experts, int row) {
+    int low = 0;
+    int high = experts - 1;
+    while (low < high) {
+        const int middle = (low + high + 1) / 2;
+        if (offsets[middle] <= row)
+            low = middle;
+        else
+            high = middle - 1;
+    }
+    return low;
+}
+
+} // namespace
+
+/// q e4m3 [rows, k] = quantised x[origins[r] / slots] (origins null: x[r]), for r < offsets[experts]. x bf16 [.., k], k a multiple of 16.
+/// offsets also place the scales; for rows of one matrix without experts pass {0, rows} and experts = 1.
+/// power_of_two: the scale is the smallest power of two not below QUANT-050's. A NaN or infinity makes its scale NaN (QUANT-043).
+/// Blocks of 128 threads: 16 lanes take 128 columns. The grid strides over rows.
+extern "C" __global__ void __launch_bounds__(128)
+    heng_quantize_e4m3(const u16 *x, const int *origins, const int *offsets, int experts, int slots, int k, int pitch, int power_of_two, u8 *q,
+                       float *scales) {
+    const int count = offsets[experts];
+    const int lane = threadIdx.x % 16;
+    const int first = threadIdx.x / 16;
+    const int groups = ceil_div(k, 128);
+    // The 16 lanes of one group of columns: the other half of the warp may be past the end.
+    const u32 half = threadIdx.x & 16 ? 0xffff0000u : 0xffffu;
+    for (int row = blockIdx.x; row < count; row += gridDim.x) {
+        const int expert = expert_of(offsets, experts, row);
+        const int within = row - offsets[expert];
+        const int column16 = within % 16;
+        const int scale_column = scale_start(expert, offsets[expert]) + within - column16 + column16 % 8 / 2 * 4 + column16 / 8 * 2 + column16 % 2;
+        const u16 *source = x + (long long)(origins == nullptr ? row : origins[row] / slots) * k;
+#pragma unroll 4
+        for (int group = first; group < groups; group += 8) {
+            const int column = group * 128 + lane * 8;
+            uint4 value = make_uint4(0, 0, 0, 0);
+            if (column < k) value = *reinterpret_cast<const uint4 *>(source + column);
+            const u32 words[4] = {value.x, value.y, value.z, value.w};
+            // As integers magnitudes order like the numbers, with infinity and then NaN above them all.
+            u32 largest = 0;
+#pragma unroll
+            for (int i = 0; i < 4; i++) largest = max(largest, max(words[i] & 0x7fffu, words[i] >> 16 & 0x7fffu));
+#pragma unroll
+            for (int step = 8; step > 0; step /= 2) largest = max(largest, __shfl_xor_sync(half, largest, step));
+            float scale = fmaxf(__uint_as_float(largest << 16), 1e-4f) / 448.0f;
+            if (power_of_two) scale = __uint_as_float((__float_as_uint(scale) + 0x7fffffu) & 0xff800000u);
+            if (largest >= 0x7f80u) scale = __uint_as_float(0x7fc00000u);
+            const float inverse = 1.0f / scale;
+            if (column < k) {
+                u32 codes[2];
+#pragma unroll
+                for (int i = 0; i < 2; i++)
+                    codes[i] = pack_e4m3(divide(low_bf16(words[2 * i]), scale, inverse), divide(high_bf16(words[2 * i]), scale, inverse),
+                                         divide(low_bf16(words[2 * i + 1]), scale, inverse), divide(high_bf16(words[2 * i + 1]), scale, inverse));
+                *reinterpret_cast<uint2 *>(q + (long long)row * k + column) = make_uint2(codes[0], codes[1]);
+            }
+            if (lane == 0) scales[(long long)group * pitch + scale_column] = scale;
+        }
+    }
+}

@@ -14,7 +14,7 @@ import java.util.List;
 import java.util.Optional;
 
 /**
- * Routes in float32 as a device would, with at most one fault planted. Scores are sigmoids evaluated in double and rounded once.
+ * Routes in float32 as a device would, with at most one fault planted. Scores are evaluated in double and rounded once.
  *
  * <p>Stateless and thread-safe.
  */
@@ -36,7 +36,7 @@ public final class FloatRouter {
     /**
      * Routes.
      *
-     * @param rule a rule with sigmoid scores, groups scored by the sum of two and masked as -infinity
+     * @param rule the rule
      * @param inputs the inputs
      * @param fault the fault to plant, or empty for none
      */
@@ -71,7 +71,7 @@ public final class FloatRouter {
         return fault.isPresent() && fault.get() == asked;
     }
 
-    private static float[] scores(float[] logits, Optional<RoutingFault> fault) {
+    private static float[] scores(RoutingRule rule, float[] logits, Optional<RoutingFault> fault) {
         float[] scores = new float[logits.length];
         double sum = 0;
         double largest = Double.NEGATIVE_INFINITY;
@@ -84,9 +84,12 @@ public final class FloatRouter {
         for (int expert = 0; expert < logits.length; expert++) {
             double logit =
                     is(fault, RoutingFault.BFLOAT16_LOGITS) ? FloatFormat.BF16.round(logits[expert]) : logits[expert];
-            scores[expert] = is(fault, RoutingFault.SOFTMAX)
-                    ? (float) (StrictMath.exp(logit - largest) / sum)
-                    : (float) ScalarFunction.SIGMOID.exact(logit);
+            RoutingRule.Score score = is(fault, RoutingFault.SOFTMAX) ? RoutingRule.Score.SOFTMAX : rule.score();
+            scores[expert] = (float) switch (score) {
+                case SIGMOID -> ScalarFunction.SIGMOID.exact(logit);
+                case SOFTMAX -> StrictMath.exp(logit - largest) / sum;
+                case SQRT_SOFTPLUS -> ScalarFunction.SQRT_SOFTPLUS.exact(logit);
+            };
         }
         return scores;
     }
@@ -104,22 +107,29 @@ public final class FloatRouter {
     }
 
     private static int[] choose(RoutingRule rule, float[] logits, float[] bias, Optional<RoutingFault> fault) {
-        float[] scores = scores(logits, fault);
+        float[] scores = scores(rule, logits, fault);
         float[] choice = choiceScores(scores, bias, fault);
         float[] grouped = is(fault, RoutingFault.UNBIASED_GROUPS) ? scores : choice;
         float[] groupScores = new float[rule.groups()];
         for (int group = 0; group < rule.groups(); group++) {
             float[] members = Arrays.copyOfRange(grouped, group * rule.groupSize(), (group + 1) * rule.groupSize());
+            for (int member = 0; member < members.length; member++) {
+                // A NaN ranks below every number (ROUTE-011); a sort would put it on top.
+                members[member] = Float.isNaN(members[member]) ? Float.NEGATIVE_INFINITY : members[member];
+            }
             Arrays.sort(members);
             float best = members[members.length - 1];
-            groupScores[group] = is(fault, RoutingFault.GROUP_MAXIMUM) ? best : best + members[members.length - 2];
+            boolean largestOnly =
+                    is(fault, RoutingFault.GROUP_MAXIMUM) || rule.groupScore() == RoutingRule.GroupScore.MAXIMUM;
+            groupScores[group] = largestOnly ? best : best + members[members.length - 2];
         }
         int kept = is(fault, RoutingFault.NO_GROUPS) ? rule.groups() : rule.keptGroups();
         List<Integer> keptGroups = largest(groupScores, kept, fault);
         float[] masked = choice.clone();
         for (int expert = 0; expert < masked.length; expert++) {
             if (!keptGroups.contains(expert / rule.groupSize())) {
-                masked[expert] = is(fault, RoutingFault.MASKED_AS_ZERO) ? 0 : Float.NEGATIVE_INFINITY;
+                boolean zero = is(fault, RoutingFault.MASKED_AS_ZERO) || rule.maskedAs() == RoutingRule.MaskedAs.ZERO;
+                masked[expert] = zero ? 0 : Float.NEGATIVE_INFINITY;
             }
         }
         if (is(fault, RoutingFault.LAST_EXPERT_UNREACHABLE)) {
@@ -145,7 +155,7 @@ public final class FloatRouter {
 
     private static float[] weigh(
             RoutingRule rule, float[] logits, RoutingInputs inputs, int[] ids, Optional<RoutingFault> fault) {
-        float[] scores = scores(logits, fault);
+        float[] scores = scores(rule, logits, fault);
         float[] choice = choiceScores(scores, inputs.bias(), fault);
         float[] weights = new float[ids.length];
         float sum = 0;

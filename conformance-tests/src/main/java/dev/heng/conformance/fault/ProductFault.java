@@ -11,35 +11,35 @@ import java.util.function.DoubleUnaryOperator;
 /** Ways in which kernels of matrix products have been wrong. Each is applied to a correct unit of any profile. */
 public enum ProductFault {
     /** The last position of K is left out. */
-    DROP_LAST_K(0),
+    DROP_LAST_K(0, "The last position of K is left out."),
     /** The last position of K is left out of the last row. */
-    DROP_LAST_K_OF_LAST_ROW(0),
+    DROP_LAST_K_OF_LAST_ROW(0, "The last position of K is left out of the last row."),
     /** The last eight positions of K are left out. */
-    DROP_LAST_8_OF_K(0),
+    DROP_LAST_8_OF_K(0, "The last eight positions of K are left out."),
     /** One element, in row 7 and column 11, is zero. */
-    ZERO_ELEMENT(0),
+    ZERO_ELEMENT(0, "One element, in row 7 and column 11, is zero."),
     /** Row 5 repeats row 4. */
-    STALE_ROW(0),
+    STALE_ROW(0, "Row 5 repeats row 4."),
     /** Columns 16 and 17 are swapped in the first eight rows. */
-    SWAPPED_COLUMNS(0),
+    SWAPPED_COLUMNS(0, "Columns 16 and 17 are swapped in the first eight rows."),
     /** The running sum is rounded to 11 bits, as float16 has, after every 32 positions of K. */
-    HALF_ACCUMULATOR(11),
+    HALF_ACCUMULATOR(11, "The running sum is rounded to 11 bits, as float16 has, after every 32 positions of K."),
     /** The running sum is rounded to 8 bits, as bfloat16 has, after every 32 positions of K. */
-    BFLOAT16_ACCUMULATOR(8),
+    BFLOAT16_ACCUMULATOR(8, "The running sum is rounded to 8 bits, as bfloat16 has, after every 32 positions of K."),
     /** Results are scaled by 1.01. */
-    SCALED_BY_1_01(0),
+    SCALED_BY_1_01(0, "Results are scaled by 1.01."),
     /** Results are scaled by 1.001. */
-    SCALED_BY_1_001(0),
+    SCALED_BY_1_001(0, "Results are scaled by 1.001."),
     /** Float32 operands are rounded to TF32's 11 bits. */
-    TF32_INPUTS(11),
+    TF32_INPUTS(11, "Float32 operands are rounded to TF32's 11 bits."),
     /** Float32 operands are rounded to bfloat16. */
-    BFLOAT16_INPUTS(8),
+    BFLOAT16_INPUTS(8, "Float32 operands are rounded to bfloat16."),
     /** Float32 operands are rounded to float16's 11 bits. */
-    HALF_INPUTS(11),
+    HALF_INPUTS(11, "Float32 operands are rounded to float16's 11 bits."),
     /** Results are truncated to bfloat16 instead of rounded. */
-    TRUNCATED_OUTPUT(0),
+    TRUNCATED_OUTPUT(0, "Results are truncated to bfloat16 instead of rounded."),
     /** Results are rounded to float16's 11 bits and then to bfloat16. */
-    TWICE_ROUNDED_OUTPUT(11);
+    TWICE_ROUNDED_OUTPUT(11, "Results are rounded to float16's 11 bits and then to bfloat16.");
 
     /** Positions of K between roundings of a narrow accumulator. */
     private static final int CHUNK = 32;
@@ -48,9 +48,16 @@ public enum ProductFault {
     private static final int SWAPPED_ROWS = 8;
 
     private final int bits;
+    private final String description;
 
-    ProductFault(int bits) {
+    ProductFault(int bits, String description) {
         this.bits = bits;
+        this.description = description;
+    }
+
+    /** Returns one sentence: what is done instead. */
+    public String description() {
+        return description;
     }
 
     /**

@@ -1,27 +1,37 @@
 package dev.heng.conformance.faulty;
 
-import dev.heng.spi.NumericsProfile;
-import dev.heng.spi.Program;
-import dev.heng.spi.WeightSource;
-import dev.heng.spi.graph.Graph;
-import dev.heng.spi.graph.Value;
+import dev.heng.spi.Backend;
+import dev.heng.spi.graph.Op;
 import java.util.List;
+import java.util.regex.Pattern;
 
-/** One way to be wrong. Every hook does nothing unless a fault overrides it. */
+/** One way in which a device can be wrong, to be planted in a real backend. Immutable and reusable. */
 public abstract class Fault {
 
+    private static final Pattern ID = Pattern.compile("[a-z]+(/[a-z0-9-]+)+");
+
     private final String id;
-    private final String cases;
+    private final String description;
+    private final String rule;
+    private final List<String> ops;
 
     /**
-     * Names a fault.
+     * Describes a fault.
      *
-     * @param id {@code family/name}
-     * @param cases the cases that may kill it, as a case pattern: all those of the operator that it is planted in
+     * @param id {@code family/name}, in lower case with hyphens
+     * @param description one sentence: what the device does instead of what it should
+     * @param rule the rule of docs/ops.md that it breaks
+     * @param ops the operators whose kernels have the fault; none for a fault outside kernels
      */
-    protected Fault(String id, String cases) {
+    @SafeVarargs
+    protected Fault(String id, String description, String rule, Class<? extends Op>... ops) {
+        if (!ID.matcher(id).matches()) {
+            throw new IllegalArgumentException("'" + id + "' is not family/name in lower case with hyphens");
+        }
         this.id = id;
-        this.cases = cases;
+        this.description = description;
+        this.rule = rule;
+        this.ops = List.of(ops).stream().map(Class::getSimpleName).toList();
     }
 
     /** Returns {@code family/name}. */
@@ -29,39 +39,32 @@ public abstract class Fault {
         return id;
     }
 
-    /** Returns the pattern of the cases that may kill this fault. */
-    public final String cases() {
-        return cases;
+    /** Returns the part of the id before the first slash. */
+    public final String family() {
+        return id.substring(0, id.indexOf('/'));
     }
 
-    /** Returns the profile that the faulty backend declares. */
-    protected NumericsProfile profile(NumericsProfile real) {
-        return real;
+    /** Returns one sentence: what the device does instead of what it should. */
+    public final String description() {
+        return description;
     }
 
-    /** Is called before a graph is compiled; may throw. */
-    protected void beforeCompile(Graph graph) {}
-
-    /** Returns the graph that is really compiled; its inputs, states, weights and outputs have the original's names and types. */
-    protected Graph graph(Graph graph) {
-        return graph;
+    /** Returns the rule of docs/ops.md that this breaks. */
+    public final String rule() {
+        return rule;
     }
 
-    /** Returns the bytes that are really used for a weight. */
-    protected WeightSource.WeightData weight(Value weight, WeightSource.WeightData data) {
-        return data;
+    /** Returns the names of the operators whose kernels have the fault; empty for a fault outside kernels. */
+    public final List<String> ops() {
+        return ops;
     }
 
-    /** Returns the plan that is shown. */
-    protected List<Program.Step> plan(List<Program.Step> real) {
-        return real;
-    }
-
-    /** Is called before each run. */
-    protected void beforeRun(RunAccess run) {}
-
-    /** Is called after each run. */
-    protected void afterRun(RunAccess run) {}
+    /**
+     * Returns a backend with this fault.
+     *
+     * @param real a sound backend, which the faulty one owns from now on
+     */
+    public abstract Backend plant(Backend real);
 
     @Override
     public final String toString() {

@@ -5,9 +5,11 @@ import dev.heng.spi.Bindings;
 import dev.heng.spi.WeightSource;
 import dev.heng.spi.graph.Graph;
 import dev.heng.spi.graph.Node;
+import dev.heng.spi.graph.Op;
 import dev.heng.spi.graph.Value;
 import java.lang.foreign.MemorySegment;
-import java.lang.foreign.ValueLayout;
+import java.util.List;
+import java.util.Map;
 
 /**
  * What a fault sees of one run.
@@ -15,15 +17,16 @@ import java.lang.foreign.ValueLayout;
  * @param graph the graph
  * @param bindings the run's bindings
  * @param weights the original weights
+ * @param memory whatever the fault wants to remember from run to run of this program
  */
-public record RunAccess(Graph graph, Bindings bindings, WeightSource weights) {
+public record RunAccess(Graph graph, Bindings bindings, WeightSource weights, Map<String, Object> memory) {
 
-    /** Returns the first node, the only one of most cases. */
-    public Node node() {
-        return graph.nodes().getFirst();
+    /** Returns the nodes of one operator. */
+    public List<Node> nodes(Class<? extends Op> op) {
+        return graph.nodes().stream().filter(node -> op.isInstance(node.op())).toList();
     }
 
-    /** Reads an input, or an output that was declared for {@code value}. */
+    /** Reads what the buffer bound to {@code name} holds of {@code value}. */
     public HostTensor read(String name, Value value) {
         byte[] bytes = new byte[Math.toIntExact(value.type().bytes(bindings.dims()))];
         bindings.buffer(name).read(0, MemorySegment.ofArray(bytes));
@@ -33,10 +36,9 @@ public record RunAccess(Graph graph, Bindings bindings, WeightSource weights) {
         return new HostTensor(value.type().dtype(), shape, bytes);
     }
 
-    /** Reads the operand of the first node that is an input of the graph. */
-    public HostTensor operand(int operand) {
-        Value value = node().operand(operand);
-        return read(value.name(), value);
+    /** Reads an input. */
+    public HostTensor input(String name) {
+        return read(name, graph.value(name));
     }
 
     /** Reads an output. */
@@ -51,15 +53,5 @@ public record RunAccess(Graph graph, Bindings bindings, WeightSource weights) {
     /** Overwrites the buffer bound to {@code name} from its start. */
     public void write(String name, byte[] bytes) {
         bindings.buffer(name).write(MemorySegment.ofArray(bytes), 0);
-    }
-
-    /** Returns the stored bytes of a plain weight. */
-    public HostTensor weight(int operand) {
-        Value value = node().operand(operand);
-        byte[] bytes = weights.data(value).parts().getFirst().elements().toArray(ValueLayout.JAVA_BYTE);
-        return new HostTensor(
-                value.type().dtype(),
-                new int[] {bytes.length * 8 / value.type().dtype().bits()},
-                bytes);
     }
 }

@@ -1,5 +1,11 @@
 package dev.heng.cli;
 
+import dev.heng.conformance.faulty.Fault;
+import dev.heng.conformance.faulty.Faults;
+import dev.heng.conformance.kill.KillReport;
+import dev.heng.conformance.kill.KillReportWriter;
+import dev.heng.conformance.kill.KillRequest;
+import dev.heng.conformance.kill.KillScore;
 import dev.heng.conformance.report.ReportWriter;
 import dev.heng.conformance.run.CaseResult;
 import dev.heng.conformance.run.ParityRun;
@@ -26,7 +32,8 @@ import picocli.CommandLine.Option;
 @Command(
         name = "parity",
         description = "Judge a backend by the conformance suite; see docs/conformance.md.",
-        footer = "Exit codes: 0 green, 1 red (a case failed, or nothing was shown), 2 a mistake in the command.")
+        footer =
+                "Exit codes: 0 green, 1 red (a case failed, nothing was shown, or a planted fault survived), 2 a mistake in the command.")
 final class ParityCommand implements Callable<Integer> {
 
     private final Streams streams;
@@ -59,6 +66,21 @@ final class ParityCommand implements Callable<Integer> {
     @Option(names = "--list", description = "List the cases that would run, and the rules without a case.")
     boolean list;
 
+    @Option(
+            names = "--kill-score",
+            description =
+                    "Plant every known fault in the backend (cpu if none is named) and count those that the suite finds.")
+    boolean killScore;
+
+    @Option(
+            names = "--family",
+            paramLabel = "NAME",
+            description = "With --kill-score: plant faults of this family only.")
+    String family = "";
+
+    @Option(names = "--fault", paramLabel = "ID", description = "With --kill-score: plant this fault only.")
+    String fault = "";
+
     ParityCommand(Streams streams) {
         this.streams = streams;
     }
@@ -80,6 +102,13 @@ final class ParityCommand implements Callable<Integer> {
             streams.write(text.toString());
             return ExitCodes.OK;
         }
+        if (killScore) {
+            return killScore(suite);
+        }
+        if (!family.isEmpty() || !fault.isEmpty()) {
+            throw new HengException(
+                    "--family and --fault choose planted faults", "add --kill-score, or leave them out");
+        }
         if (backend.isEmpty()) {
             throw new HengException("no backend is named", "add --backend ID; 'heng backends' lists them");
         }
@@ -94,6 +123,31 @@ final class ParityCommand implements Callable<Integer> {
         }
         streams.write(summary(found));
         return found.isGreen() ? ExitCodes.OK : ExitCodes.UNHEALTHY;
+    }
+
+    private int killScore(Suite suite) throws IOException {
+        String planted = backend.isEmpty() ? "cpu" : backend;
+        KillRequest request = new KillRequest(
+                planted, family, fault, pattern, seed, Runtime.getRuntime().availableProcessors());
+        List<Fault> faults = fault.isEmpty() ? request.select(Faults.all()) : List.of(Faults.named(fault));
+        if (faults.isEmpty()) {
+            throw new HengException(
+                    "no family of planted faults is called '" + family + "'", "see docs/conformance/kill-score.md");
+        }
+        BackendRegistry registry = plugins.registry();
+        BackendChoice device = registry.choose(BackendWish.parse(planted));
+        BackendChoice oracle = registry.choose(BackendWish.parse("reference"));
+        KillReport found = KillScore.run(
+                suite,
+                faults,
+                request,
+                () -> device.open(BackendOptions.none()),
+                () -> oracle.open(BackendOptions.none()));
+        if (report != null) {
+            KillReportWriter.write(found, report);
+        }
+        streams.write(KillReportWriter.summary(found));
+        return found.unexplained().isEmpty() ? ExitCodes.OK : ExitCodes.UNHEALTHY;
     }
 
     private static String summary(RunReport found) {

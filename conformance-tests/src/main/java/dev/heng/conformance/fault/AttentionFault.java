@@ -3,7 +3,8 @@ package dev.heng.conformance.fault;
 /** Ways in which attention kernels have been wrong. A split is four slots. */
 public enum AttentionFault {
     /** The largest score is not taken off before the exponential, which overflows in float32. */
-    WITHOUT_MAXIMUM("MLA-005", "The largest score is not taken off before the exponential, which overflows in float32."),
+    WITHOUT_MAXIMUM(
+            "MLA-005", "The largest score is not taken off before the exponential, which overflows in float32."),
     /** Sums are not rescaled when a later split brings a larger score. */
     NOT_RESCALED("MLA-005", "Sums are not rescaled when a later split brings a larger score."),
     /** The results of splits are averaged, whatever their share of probability. */
@@ -33,7 +34,8 @@ public enum AttentionFault {
     /** Only slots of this run are read. */
     EARLIER_RUNS_FORGOTTEN("MLA-004", "Only slots that this run appended are read."),
     /** A slot past the row's position is read and multiplied with zero, so that a NaN there shows. */
-    UNREAD_SLOT_TIMES_ZERO("MLA-004", "The slot past the row's position is read and multiplied with zero, so that a NaN there shows."),
+    UNREAD_SLOT_TIMES_ZERO(
+            "MLA-004", "The slot past the row's position is read and multiplied with zero, so that a NaN there shows."),
     /** Every head reads the first head's keys and values. */
     FIRST_HEADS_KEYS("GQA-002", "Every query head reads the first head's keys and values."),
     /** Query head h reads key head h modulo their number. */
@@ -41,7 +43,8 @@ public enum AttentionFault {
     /** The rotated part of scores is left out. */
     ROPE_PART_LOST("MLA-002", "The rotated part of a query and key adds nothing to scores."),
     /** The latent projection's value rows come before its key rows. */
-    VALUES_BEFORE_KEYS("MLA-002", "A head's value rows of the latent projection are taken for its key rows, and the reverse."),
+    VALUES_BEFORE_KEYS(
+            "MLA-002", "A head's value rows of the latent projection are taken for its key rows, and the reverse."),
     /** Rows of padding are left as memory had them. */
     PADDING_LEFT("MLA-007", "Rows of padding are left as memory had them.");
 

@@ -85,11 +85,12 @@ public final class FloatRouter {
             double logit =
                     is(fault, RoutingFault.BFLOAT16_LOGITS) ? FloatFormat.BF16.round(logits[expert]) : logits[expert];
             RoutingRule.Score score = is(fault, RoutingFault.SOFTMAX) ? RoutingRule.Score.SOFTMAX : rule.score();
-            scores[expert] = (float) switch (score) {
-                case SIGMOID -> ScalarFunction.SIGMOID.exact(logit);
-                case SOFTMAX -> StrictMath.exp(logit - largest) / sum;
-                case SQRT_SOFTPLUS -> ScalarFunction.SQRT_SOFTPLUS.exact(logit);
-            };
+            scores[expert] = (float)
+                    switch (score) {
+                        case SIGMOID -> ScalarFunction.SIGMOID.exact(logit);
+                        case SOFTMAX -> StrictMath.exp(logit - largest) / sum;
+                        case SQRT_SOFTPLUS -> ScalarFunction.SQRT_SOFTPLUS.exact(logit);
+                    };
         }
         return scores;
     }

@@ -2,12 +2,8 @@ package dev.heng.conformance.fault;
 
 /** Ways in which implementations of routing have been wrong, after DeepSeek-V3's rule. */
 public enum RoutingFault {
-    /** Ways in which implementations of routing have been wrong, after DeepSeek-V3's rule. */
-public enum RoutingFault {
     /** Weights are the biased choice scores. */
-    BIASED_WEIGHTS("ROUTE-004", "Ways in which implementations of routing have been wrong, after DeepSeek-V3's rule. */
-public enum RoutingFault {
-    /** Weights are the biased choice scores."),
+    BIASED_WEIGHTS("ROUTE-004", "Weights are the biased choice scores."),
     /** Weights are recovered as choice score minus bias, in float32. */
     RECOVERED_BY_SUBTRACTION("ROUTE-004", "Weights are recovered as choice score minus bias, in float32."),
     /** The bias is ignored. */

@@ -58,7 +58,9 @@ final class AttentionFaults {
                         PAGE_TABLE,
                         (_, table) -> {
                             int[] pages = table.integers();
-                            Arrays.setAll(pages, entry -> pages[entry] >= 0 && pages[entry] <= pages.length ? entry : pages[entry]);
+                            Arrays.setAll(
+                                    pages,
+                                    entry -> pages[entry] >= 0 && pages[entry] <= pages.length ? entry : pages[entry]);
                             return HostTensor.ints(table.shape(), pages);
                         }),
                 operand(
@@ -74,20 +76,39 @@ final class AttentionFaults {
                         "MLA-001",
                         Op.MlaAttention.class,
                         0,
-                        (_, q) -> HostTensor.floats(q.dtype(), q.shape(), Rows.each(q.doubles(), FloatFormat.BF16::round)))));
+                        (_, q) -> HostTensor.floats(
+                                q.dtype(), q.shape(), Rows.each(q.doubles(), FloatFormat.BF16::round)))));
         return faults;
     }
 
     private static Fault mlaScale(String name, String description, DoubleUnaryOperator change) {
-        return new GraphFault<>("attention/" + name.replace('.', '-'), description, "MLA-008", Op.MlaAttention.class,
+        return new GraphFault<>(
+                "attention/" + name.replace('.', '-'),
+                description,
+                "MLA-008",
+                Op.MlaAttention.class,
                 op -> new Op.MlaAttention(
-                        op.heads(), op.nopeDim(), op.ropeDim(), op.valueDim(), change.applyAsDouble(op.scale()), op.out()));
+                        op.heads(),
+                        op.nopeDim(),
+                        op.ropeDim(),
+                        op.valueDim(),
+                        change.applyAsDouble(op.scale()),
+                        op.out()));
     }
 
     private static Fault gqaScale(String name, String description, DoubleUnaryOperator change) {
-        return new GraphFault<>("attention/" + name.replace('.', '-'), description, "GQA-001", Op.GroupedQueryAttention.class,
+        return new GraphFault<>(
+                "attention/" + name.replace('.', '-'),
+                description,
+                "GQA-001",
+                Op.GroupedQueryAttention.class,
                 op -> new Op.GroupedQueryAttention(
-                        op.heads(), op.kvHeads(), op.headDim(), op.valueDim(), change.applyAsDouble(op.scale()), op.out()));
+                        op.heads(),
+                        op.kvHeads(),
+                        op.headDim(),
+                        op.valueDim(),
+                        change.applyAsDouble(op.scale()),
+                        op.out()));
     }
 
     private static <O extends Op> Fault operand(
@@ -112,16 +133,26 @@ final class AttentionFaults {
 
     static List<Fault> caches() {
         return List.of(
-                append("appended-at-the-row", "A row goes to the slot of its index in the run, not of its position.", "KV-001", POSITIONS,
+                append(
+                        "appended-at-the-row",
+                        "A row goes to the slot of its index in the run, not of its position.",
+                        "KV-001",
+                        POSITIONS,
                         (_, real) -> {
                             int[] positions = real.integers();
                             Arrays.setAll(positions, row -> positions[row] < 0 ? positions[row] : row);
                             return HostTensor.ints(real.shape(), positions);
                         }),
-                append("page-start-in-the-page-before", "The first row of a page goes to the page before it.", "KV-001", POSITIONS,
+                append(
+                        "page-start-in-the-page-before",
+                        "The first row of a page goes to the page before it.",
+                        "KV-001",
+                        POSITIONS,
                         (run, real) -> {
                             int size = pageSize(run);
-                            return change(real, position -> position > 0 && position % size == 0 ? position - size : position);
+                            return change(
+                                    real,
+                                    position -> position > 0 && position % size == 0 ? position - size : position);
                         }),
                 append("rows-reversed", "The rows of a run are appended in reverse order.", "KV-001", 1, (_, real) -> {
                     int width = real.shape()[1];
@@ -132,44 +163,102 @@ final class AttentionFaults {
                     }
                     return HostTensor.floats(real.dtype(), real.shape(), reversed);
                 }),
-                append("last-odd-row-lost", "Rows are appended in pairs: an odd last one is lost.", "KV-001", POSITIONS, (_, real) -> {
-                    int[] positions = real.integers();
-                    if (positions.length % 2 == 1 && positions.length > 1) {
-                        positions[positions.length - 1] = -1;
-                    }
-                    return HostTensor.ints(real.shape(), positions);
-                }),
-                append("first-sequence-only", "Every row goes to the first sequence.", "KV-001", SEQUENCES,
+                append(
+                        "last-odd-row-lost",
+                        "Rows are appended in pairs: an odd last one is lost.",
+                        "KV-001",
+                        POSITIONS,
+                        (_, real) -> {
+                            int[] positions = real.integers();
+                            if (positions.length % 2 == 1 && positions.length > 1) {
+                                positions[positions.length - 1] = -1;
+                            }
+                            return HostTensor.ints(real.shape(), positions);
+                        }),
+                append(
+                        "first-sequence-only",
+                        "Every row goes to the first sequence.",
+                        "KV-001",
+                        SEQUENCES,
                         (_, real) -> change(real, sequence -> sequence > 0 ? 0 : sequence)),
-                append("page-table-ignored", "Pages are taken in the order of their numbers.", "KV-002", PAGE_TABLE, (_, real) -> {
-                    int[] pages = real.integers();
-                    Arrays.setAll(pages, entry -> pages[entry] >= 0 && pages[entry] <= pages.length ? entry : pages[entry]);
-                    return HostTensor.ints(real.shape(), pages);
-                }),
-                append("rows-in-float8", "Rows are kept as E4M3.", "KV-001", 1,
+                append(
+                        "page-table-ignored",
+                        "Pages are taken in the order of their numbers.",
+                        "KV-002",
+                        PAGE_TABLE,
+                        (_, real) -> {
+                            int[] pages = real.integers();
+                            Arrays.setAll(
+                                    pages,
+                                    entry -> pages[entry] >= 0 && pages[entry] <= pages.length ? entry : pages[entry]);
+                            return HostTensor.ints(real.shape(), pages);
+                        }),
+                append(
+                        "rows-in-float8",
+                        "Rows are kept as E4M3.",
+                        "KV-001",
+                        1,
                         (_, real) -> HostTensor.floats(
-                                real.dtype(), real.shape(),
-                                Rows.each(real.doubles(), value -> FloatFormat.F8_E4M3.round(Math.clamp(value, -448, 448))))),
-                append("rows-in-bfloat16", "Rows of F32 and F16 are kept as bfloat16.", "KV-001", 1,
+                                real.dtype(),
+                                real.shape(),
+                                Rows.each(
+                                        real.doubles(),
+                                        value -> FloatFormat.F8_E4M3.round(Math.clamp(value, -448, 448))))),
+                append(
+                        "rows-in-bfloat16",
+                        "Rows of F32 and F16 are kept as bfloat16.",
+                        "KV-001",
+                        1,
                         (_, real) -> HostTensor.floats(
                                 real.dtype(), real.shape(), Rows.each(real.doubles(), FloatFormat.BF16::round))),
-                append("position-clamped", "A position past the page table is clamped to its end.", "KV-004", POSITIONS, (run, real) -> {
-                    int entries = (int) run.node().operand(run.node().operands().size() - 1).type().shape().dim(1)
-                            .size(run.run().bindings().dims());
-                    int end = entries * pageSize(run) - 1;
-                    return change(real, position -> Math.min(position, end));
-                }),
-                append("sequence-clamped", "A sequence outside the page table is clamped to its last one.", "KV-004", SEQUENCES,
+                append(
+                        "position-clamped",
+                        "A position past the page table is clamped to its end.",
+                        "KV-004",
+                        POSITIONS,
                         (run, real) -> {
-                            int count = (int) run.node().operand(run.node().operands().size() - 1).type().shape().dim(0)
+                            int entries = (int) run.node()
+                                    .operand(run.node().operands().size() - 1)
+                                    .type()
+                                    .shape()
+                                    .dim(1)
+                                    .size(run.run().bindings().dims());
+                            int end = entries * pageSize(run) - 1;
+                            return change(real, position -> Math.min(position, end));
+                        }),
+                append(
+                        "sequence-clamped",
+                        "A sequence outside the page table is clamped to its last one.",
+                        "KV-004",
+                        SEQUENCES,
+                        (run, real) -> {
+                            int count = (int) run.node()
+                                    .operand(run.node().operands().size() - 1)
+                                    .type()
+                                    .shape()
+                                    .dim(0)
                                     .size(run.run().bindings().dims());
                             return change(real, sequence -> sequence >= count ? count - 1 : sequence);
                         }),
-                append("page-clamped", "A page outside the cache is clamped to its last one.", "KV-004", PAGE_TABLE, (run, real) -> {
-                    int pages = (int) run.node().operand(0).type().shape().dim(0).size(run.run().bindings().dims());
-                    return change(real, page -> Math.min(page, pages - 1));
-                }),
-                new RunFault("cache/latent-and-rope-swapped", "A cache row is rope key, then latent.", "MLA-002", Op.KvAppend.class) {
+                append(
+                        "page-clamped",
+                        "A page outside the cache is clamped to its last one.",
+                        "KV-004",
+                        PAGE_TABLE,
+                        (run, real) -> {
+                            int pages = (int) run.node()
+                                    .operand(0)
+                                    .type()
+                                    .shape()
+                                    .dim(0)
+                                    .size(run.run().bindings().dims());
+                            return change(real, page -> Math.min(page, pages - 1));
+                        }),
+                new RunFault(
+                        "cache/latent-and-rope-swapped",
+                        "A cache row is rope key, then latent.",
+                        "MLA-002",
+                        List.of(Op.KvAppend.class)) {
                     @Override
                     protected Graph graph(Graph graph) {
                         return GraphFault.rewritten(graph, (builder, node, operands) -> {

@@ -26,7 +26,8 @@ final class ChoiceFaults {
         boolean than(double candidate, double best);
     }
 
-    private static Fault argmax(String name, String description, String rule, int columns, DoubleUnaryOperator seen, Better better) {
+    private static Fault argmax(
+            String name, String description, String rule, int columns, DoubleUnaryOperator seen, Better better) {
         return new OperatorFault<>("argmax/" + name, description, rule, Op.Argmax.class, run -> {
             HostTensor logits = run.operand(0);
             double[] values = logits.doubles();
@@ -54,19 +55,54 @@ final class ChoiceFaults {
     private static List<Fault> argmax() {
         int all = Integer.MAX_VALUE;
         return List.of(
-                argmax("ties-to-highest", "Ties go to the highest index.", "ARGMAX-001", all, x -> x,
+                argmax(
+                        "ties-to-highest",
+                        "Ties go to the highest index.",
+                        "ARGMAX-001",
+                        all,
+                        x -> x,
                         (a, b) -> a >= b || (Double.isNaN(b) && !Double.isNaN(a))),
-                argmax("nan-stays-on-top", "A NaN in the first place is never displaced.", "ARGMAX-002", all, x -> x, (a, b) -> a > b),
-                argmax("nan-wins", "A NaN is larger than every number.", "ARGMAX-002", all,
-                        x -> Double.isNaN(x) ? Double.POSITIVE_INFINITY : x, (a, b) -> a > b),
-                argmax("in-bfloat16", "Logits are compared as bfloat16 numbers.", "ARGMAX-001", all,
-                        FloatFormat.BF16::round, ChoiceFaults::sound),
-                argmax("columns-beyond-65536-ignored", "The index has 16 bits: columns beyond are not looked at.", "ARGMAX-001",
-                        65_536, x -> x, ChoiceFaults::sound),
-                argmax("starts-from-zero", "The search starts from 0 as the largest, so that negative logits never win.", "ARGMAX-001",
-                        all, x -> Math.max(0, x), ChoiceFaults::sound),
-                new OperatorFault<>("argmax/minus-zero-below-zero", "Bits are compared, so that -0 ranks below 0.", "ARGMAX-001",
-                        Op.Argmax.class, run -> {
+                argmax(
+                        "nan-stays-on-top",
+                        "A NaN in the first place is never displaced.",
+                        "ARGMAX-002",
+                        all,
+                        x -> x,
+                        (a, b) -> a > b),
+                argmax(
+                        "nan-wins",
+                        "A NaN is larger than every number.",
+                        "ARGMAX-002",
+                        all,
+                        x -> Double.isNaN(x) ? Double.POSITIVE_INFINITY : x,
+                        (a, b) -> a > b),
+                argmax(
+                        "in-bfloat16",
+                        "Logits are compared as bfloat16 numbers.",
+                        "ARGMAX-001",
+                        all,
+                        FloatFormat.BF16::round,
+                        ChoiceFaults::sound),
+                argmax(
+                        "columns-beyond-65536-ignored",
+                        "The index has 16 bits: columns beyond are not looked at.",
+                        "ARGMAX-001",
+                        65_536,
+                        x -> x,
+                        ChoiceFaults::sound),
+                argmax(
+                        "starts-from-zero",
+                        "The search starts from 0 as the largest, so that negative logits never win.",
+                        "ARGMAX-001",
+                        all,
+                        x -> Math.max(0, x),
+                        ChoiceFaults::sound),
+                new OperatorFault<>(
+                        "argmax/minus-zero-below-zero",
+                        "Bits are compared, so that -0 ranks below 0.",
+                        "ARGMAX-001",
+                        Op.Argmax.class,
+                        run -> {
                             HostTensor logits = run.operand(0);
                             double[] values = logits.doubles();
                             int width = logits.shape()[1];
@@ -91,7 +127,12 @@ final class ChoiceFaults {
     private static final int COUNTER = 5;
 
     private static Fault floats(String name, String description, String rule, int operand, DoubleUnaryOperator change) {
-        return new OperandFault<>("sampling/" + name, description, rule, Op.Sample.class, operand,
+        return new OperandFault<>(
+                "sampling/" + name,
+                description,
+                rule,
+                Op.Sample.class,
+                operand,
                 (_, real) -> HostTensor.floats(DType.F32, real.shape(), Rows.each(real.doubles(), change)));
     }
 
@@ -113,33 +154,94 @@ final class ChoiceFaults {
 
     private static List<Fault> sampling() {
         return List.of(
-                floats("temperature-ignored", "Every row is sampled at temperature 1.", "SAMPLE-003", TEMPERATURE,
+                floats(
+                        "temperature-ignored",
+                        "Every row is sampled at temperature 1.",
+                        "SAMPLE-003",
+                        TEMPERATURE,
                         t -> t > 0 ? 1 : t),
-                floats("temperature-inverted", "Logits are multiplied with the temperature.", "SAMPLE-003", TEMPERATURE,
+                floats(
+                        "temperature-inverted",
+                        "Logits are multiplied with the temperature.",
+                        "SAMPLE-003",
+                        TEMPERATURE,
                         t -> t > 0 ? 1 / t : t),
-                floats("greedy-at-a-small-temperature", "Temperature 0 is taken for 1, not for argmax.", "SAMPLE-002", TEMPERATURE,
+                floats(
+                        "greedy-at-a-small-temperature",
+                        "Temperature 0 is taken for 1, not for argmax.",
+                        "SAMPLE-002",
+                        TEMPERATURE,
                         t -> t == 0 ? 1 : t),
-                floats("temperature-clamped", "NaN and negative temperatures are clamped instead of refused.", "SAMPLE-001",
-                        TEMPERATURE, t -> t >= 0 ? t : 0),
-                ints("top-k-off-by-one", "One candidate more than asked for.", "SAMPLE-006", TOP_K, k -> k > 0 ? k + 1 : k),
-                ints("top-k-of-one-less", "One candidate less than asked for.", "SAMPLE-006", TOP_K, k -> k > 1 ? k - 1 : k),
+                floats(
+                        "temperature-clamped",
+                        "NaN and negative temperatures are clamped instead of refused.",
+                        "SAMPLE-001",
+                        TEMPERATURE,
+                        t -> t >= 0 ? t : 0),
+                ints(
+                        "top-k-off-by-one",
+                        "One candidate more than asked for.",
+                        "SAMPLE-006",
+                        TOP_K,
+                        k -> k > 0 ? k + 1 : k),
+                ints(
+                        "top-k-of-one-less",
+                        "One candidate less than asked for.",
+                        "SAMPLE-006",
+                        TOP_K,
+                        k -> k > 1 ? k - 1 : k),
                 ints("top-k-ignored", "All are candidates.", "SAMPLE-006", TOP_K, k -> k > 0 ? 0 : k),
-                ints("top-k-negative-accepted", "A negative top-k is taken for no limit.", "SAMPLE-001", TOP_K, k -> Math.max(0, k)),
-                floats("top-p-ignored", "All of the probability mass is kept.", "SAMPLE-007", TOP_P, p -> p < 1 ? 1 : p),
-                floats("top-p-halved", "Half of the probability mass that was asked for is kept.", "SAMPLE-007", TOP_P,
+                ints(
+                        "top-k-negative-accepted",
+                        "A negative top-k is taken for no limit.",
+                        "SAMPLE-001",
+                        TOP_K,
+                        k -> Math.max(0, k)),
+                floats(
+                        "top-p-ignored",
+                        "All of the probability mass is kept.",
+                        "SAMPLE-007",
+                        TOP_P,
+                        p -> p < 1 ? 1 : p),
+                floats(
+                        "top-p-halved",
+                        "Half of the probability mass that was asked for is kept.",
+                        "SAMPLE-007",
+                        TOP_P,
                         p -> p < 1 ? p / 2 : p),
-                floats("top-p-above-one-accepted", "A top-p above 1 is taken for 1.", "SAMPLE-001", TOP_P, p -> Math.min(p, 1)),
+                floats(
+                        "top-p-above-one-accepted",
+                        "A top-p above 1 is taken for 1.",
+                        "SAMPLE-001",
+                        TOP_P,
+                        p -> Math.min(p, 1)),
                 seeds("seed-ignored", "The seed is 0 in every row.", _ -> 0),
                 seeds("seed-in-32-bits", "The upper half of the seed is lost.", seed -> seed & 0xffffffffL),
-                seeds("seed-sign-extended", "The lower half of the seed is sign-extended over the upper.", seed -> (int) seed),
+                seeds("seed-sign-extended", "The lower half of the seed is sign-extended over the upper.", seed ->
+                        (int) seed),
                 ints("counter-ignored", "The counter is 0 in every row.", "SAMPLE-009", COUNTER, _ -> 0),
                 ints("counter-off-by-one", "The counter counts from 1.", "SAMPLE-009", COUNTER, counter -> counter + 1),
-                ints("counter-in-16-bits", "The counter is kept in 16 bits.", "SAMPLE-009", COUNTER, counter -> counter & 0xffff),
-                new OperandFault<>("sampling/logits-in-bfloat16", "Logits are rounded to bfloat16.", "SAMPLE-003", Op.Sample.class, 0,
+                ints(
+                        "counter-in-16-bits",
+                        "The counter is kept in 16 bits.",
+                        "SAMPLE-009",
+                        COUNTER,
+                        counter -> counter & 0xffff),
+                new OperandFault<>(
+                        "sampling/logits-in-bfloat16",
+                        "Logits are rounded to bfloat16.",
+                        "SAMPLE-003",
+                        Op.Sample.class,
+                        0,
                         (_, real) -> HostTensor.floats(
                                 DType.F32, real.shape(), Rows.each(real.doubles(), FloatFormat.BF16::round))),
-                new OperandFault<>("sampling/last-column-never-seen", "The last token of the vocabulary is never a candidate.",
-                        "SAMPLE-006", Op.Sample.class, 0, (_, real) -> {
+                new OperandFault<>(
+                        "sampling/last-column-never-seen",
+                        "The last token of the vocabulary is never a candidate.",
+                        "SAMPLE-006",
+                        Op.Sample.class,
+                        0,
+                        (_, real) -> {
                             double[] logits = real.doubles();
                             int width = real.shape()[1];
                             for (int row = 1; row <= logits.length / width && width > 1; row++) {
@@ -147,8 +249,13 @@ final class ChoiceFaults {
                             }
                             return HostTensor.floats(DType.F32, real.shape(), logits);
                         }),
-                new OperandFault<>("sampling/nan-taken-for-the-largest", "A NaN logit is taken for a large number.", "SAMPLE-006",
-                        Op.Sample.class, 0, (_, real) -> HostTensor.floats(
+                new OperandFault<>(
+                        "sampling/nan-taken-for-the-largest",
+                        "A NaN logit is taken for a large number.",
+                        "SAMPLE-006",
+                        Op.Sample.class,
+                        0,
+                        (_, real) -> HostTensor.floats(
                                 DType.F32, real.shape(), Rows.each(real.doubles(), x -> Double.isNaN(x) ? 1e30 : x))));
     }
 }

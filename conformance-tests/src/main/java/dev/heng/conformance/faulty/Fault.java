@@ -21,17 +21,16 @@ public abstract class Fault {
      * @param id {@code family/name}, in lower case with hyphens
      * @param description one sentence: what the device does instead of what it should
      * @param rule the rule of docs/ops.md that it breaks
-     * @param ops the operators whose kernels have the fault; none for a fault outside kernels
+     * @param ops the operators whose kernels have the fault; empty for a fault outside kernels
      */
-    @SafeVarargs
-    protected Fault(String id, String description, String rule, Class<? extends Op>... ops) {
+    protected Fault(String id, String description, String rule, List<Class<? extends Op>> ops) {
         if (!ID.matcher(id).matches()) {
             throw new IllegalArgumentException("'" + id + "' is not family/name in lower case with hyphens");
         }
         this.id = id;
         this.description = description;
         this.rule = rule;
-        this.ops = List.of(ops).stream().map(Class::getSimpleName).toList();
+        this.ops = ops.stream().map(Class::getSimpleName).toList();
     }
 
     /** Returns {@code family/name}. */

@@ -10,8 +10,8 @@ import dev.heng.spi.graph.Value;
 import java.util.Arrays;
 import java.util.HashMap;
 import java.util.IdentityHashMap;
+import java.util.List;
 import java.util.Locale;
-import java.util.Map;
 import java.util.Optional;
 import org.jspecify.annotations.Nullable;
 
@@ -30,8 +30,7 @@ final class FaultyAttention extends RunFault {
                         .orElse("harmless/attention"),
                 fault.map(AttentionFault::description).orElse("Attends as docs/ops.md says."),
                 fault.map(AttentionFault::rule).orElse("MLA-001"),
-                Op.MlaAttention.class,
-                Op.GroupedQueryAttention.class);
+                List.of(Op.MlaAttention.class, Op.GroupedQueryAttention.class));
         this.fault = fault;
     }
 
@@ -214,8 +213,7 @@ final class FaultyAttention extends RunFault {
         return is(AttentionFault.HEADS_INTERLEAVED) ? head % op.kvHeads() : head / (op.heads() / op.kvHeads());
     }
 
-    private void attend(
-            OperatorRun<?> run, Value keyState, Value valueState, int heads, int width, Heads each) {
+    private void attend(OperatorRun<?> run, Value keyState, Value valueState, int heads, int width, Heads each) {
         Paging paging = Paging.of(run.run(), run.node(), keyState);
         Cache keys = cache(run.run(), keyState);
         Cache values = cache(run.run(), valueState);
@@ -240,8 +238,7 @@ final class FaultyAttention extends RunFault {
     }
 
     /** Returns nothing where a slot was filled in a way that this class does not follow. */
-    private double @Nullable [] attend(
-            Paging paging, int sequence, int position, Cache keys, Cache values, Head head) {
+    private double @Nullable [] attend(Paging paging, int sequence, int position, Cache keys, Cache values, Head head) {
         int from = is(AttentionFault.EARLIER_RUNS_FORGOTTEN) ? paging.first(sequence) : 0;
         int to = is(AttentionFault.NOT_CAUSAL) ? paging.last(sequence) : position;
         double[] scores = new double[to - from + 1];

@@ -34,10 +34,7 @@ final class FaultyUnit extends RunFault {
     @SuppressWarnings("ImmutableEnumChecker") // Profiles and orders are records of primitives and enums.
     enum Unit {
         /** F32 multiply-adds, 32 along K at a time, whose sums are added up. */
-        FLOAT32(
-                AccumulationProfile.FLOAT32_MULTIPLY_ADD,
-                new SummationOrder.Chunked(32),
-                Accumulation.f32()),
+        FLOAT32(AccumulationProfile.FLOAT32_MULTIPLY_ADD, new SummationOrder.Chunked(32), Accumulation.f32()),
         /** A matrix unit that adds 16 products at a time and truncates, as tensor cores do. */
         TRUNCATING(
                 AccumulationProfile.matrixUnit(16, 24, Rounding.TOWARD_ZERO),
@@ -65,7 +62,7 @@ final class FaultyUnit extends RunFault {
                         + fault.map(present -> "-unit/" + name(present)).orElse("-unit"),
                 fault.map(ProductFault::description).orElse("Multiplies as its profile says."),
                 fault.map(FaultyUnit::rule).orElse("LINEAR-001"),
-                Op.Linear.class);
+                List.of(Op.Linear.class));
         this.unit = unit;
         this.fault = fault;
     }
@@ -103,7 +100,9 @@ final class FaultyUnit extends RunFault {
 
     @Override
     protected void afterRun(RunAccess run) {
-        run.graph().nodes().forEach(node -> OperatorRun.of(run, node, Op.Linear.class).ifPresent(this::multiply));
+        run.graph()
+                .nodes()
+                .forEach(node -> OperatorRun.of(run, node, Op.Linear.class).ifPresent(this::multiply));
     }
 
     private void multiply(OperatorRun<Op.Linear> run) {

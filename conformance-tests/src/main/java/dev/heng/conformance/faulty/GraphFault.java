@@ -6,6 +6,7 @@ import dev.heng.spi.graph.Node;
 import dev.heng.spi.graph.Op;
 import dev.heng.spi.graph.Value;
 import java.util.HashMap;
+import java.util.List;
 import java.util.Map;
 import java.util.function.UnaryOperator;
 
@@ -16,15 +17,19 @@ final class GraphFault<O extends Op> extends RunFault {
     private final UnaryOperator<O> change;
 
     GraphFault(String id, String description, String rule, Class<O> op, UnaryOperator<O> change) {
-        super(id, description, rule, op);
+        super(id, description, rule, List.of(op));
         this.op = op;
         this.change = change;
     }
 
     @Override
     protected Graph graph(Graph graph) {
-        return rewritten(graph, (builder, node, operands) ->
-                builder.add(node.name(), op.isInstance(node.op()) ? change.apply(op.cast(node.op())) : node.op(), operands));
+        return rewritten(
+                graph,
+                (builder, node, operands) -> builder.add(
+                        node.name(),
+                        op.isInstance(node.op()) ? change.apply(op.cast(node.op())) : node.op(),
+                        operands));
     }
 
     /** Adds to a new graph what stands for a node of the old one, with results of the same number and types. */

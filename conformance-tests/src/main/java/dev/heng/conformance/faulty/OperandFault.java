@@ -7,6 +7,7 @@ import dev.heng.spi.graph.Node;
 import dev.heng.spi.graph.Op;
 import dev.heng.spi.graph.Value;
 import java.util.HashMap;
+import java.util.List;
 import java.util.Map;
 
 /**
@@ -34,7 +35,7 @@ final class OperandFault<O extends Op> extends RunFault {
      * @param operand counts from the front, or from the back if negative: -1 is the last
      */
     OperandFault(String id, String description, String rule, Class<O> op, int operand, Reading<O> reading) {
-        super(id, description, rule, op);
+        super(id, description, rule, List.of(op));
         this.op = op;
         this.operand = operand;
         this.reading = reading;
@@ -54,12 +55,12 @@ final class OperandFault<O extends Op> extends RunFault {
 
     @Override
     protected Graph graph(Graph graph) {
-        // Inputs are declared before nodes, so that ids stay in order of declaration whoever prints the graph.
         Map<String, Value> own = new HashMap<>();
         return GraphFault.rewritten(graph, (GraphBuilder builder, Node node, Value[] operands) -> {
             if (applies(node)) {
                 Value real = node.operand(position(node));
-                operands[position(node)] = own.computeIfAbsent(alias(node, real), name -> builder.input(name, real.type()));
+                operands[position(node)] =
+                        own.computeIfAbsent(alias(node, real), name -> builder.input(name, real.type()));
             }
             return builder.add(node.name(), node.op(), operands);
         });

@@ -2,6 +2,7 @@ package dev.heng.conformance.faulty;
 
 import dev.heng.spi.graph.Node;
 import dev.heng.spi.graph.Op;
+import java.util.List;
 
 /** A kernel that computes something else: after the real run, its results are written over by the fault's own. */
 final class OperatorFault<O extends Op> extends RunFault {
@@ -16,7 +17,7 @@ final class OperatorFault<O extends Op> extends RunFault {
     }
 
     OperatorFault(String id, String description, String rule, Class<O> op, Kernel<O> kernel) {
-        super(id, description, rule, op);
+        super(id, description, rule, List.of(op));
         this.op = op;
         this.kernel = kernel;
     }

@@ -85,12 +85,15 @@ public record OperatorRun<O extends Op>(RunAccess run, Node node, O op) {
     /** Writes a result, rounding each number once to its type. */
     public void write(int result, double... values) {
         HostTensor shape = result(result);
-        run.write(output(result), HostTensor.floats(shape.dtype(), shape.shape(), values).bytes());
+        run.write(
+                output(result),
+                HostTensor.floats(shape.dtype(), shape.shape(), values).bytes());
     }
 
     /** Writes an I32 result. */
     public void write(int result, int... values) {
-        run.write(output(result), HostTensor.ints(result(result).shape(), values).bytes());
+        run.write(
+                output(result), HostTensor.ints(result(result).shape(), values).bytes());
     }
 
     /** Writes a result from the bits of its elements. */

@@ -11,6 +11,7 @@ import dev.heng.spi.Program;
 import dev.heng.spi.WeightSource;
 import dev.heng.spi.graph.Graph;
 import dev.heng.spi.graph.Op;
+import dev.heng.spi.graph.Value;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
 import java.util.ArrayDeque;
@@ -48,8 +49,18 @@ final class OrderFaults {
         final void drain() {
             List<Runnable> work = new ArrayList<>(queue);
             queue.clear();
+            @Nullable RuntimeException first = null;
             for (Runnable one : ordered(work)) {
-                one.run();
+                try {
+                    one.run();
+                } catch (RuntimeException failure) {
+                    // A refused run is thrown by the read that waits for it (RUN-005); what follows in the queue is
+                    // done all the same.
+                    first = first == null ? failure : first;
+                }
+            }
+            if (first != null) {
+                throw first;
             }
         }
 
@@ -105,7 +116,13 @@ final class OrderFaults {
             return new ForwardingProgram(super.compile(graph, weights, options)) {
                 @Override
                 public void run(Bindings bindings) {
-                    QueueingBackend.this.run(real(), ForwardingBuffer.unwrapped(bindings));
+                    Bindings unwrapped = ForwardingBuffer.unwrapped(bindings);
+                    if (isSound(graph, bindings, options)) {
+                        QueueingBackend.this.run(real(), unwrapped);
+                    } else {
+                        // Mistakes of the caller are refused at once (RUN-002, RUN-003).
+                        real().run(unwrapped);
+                    }
                 }
 
                 @Override
@@ -116,6 +133,26 @@ final class OrderFaults {
             };
         }
 
+        private static boolean isSound(Graph graph, Bindings bindings, CompileOptions options) {
+            for (Map.Entry<String, Long> bound : options.maxima().entrySet()) {
+                Long size = bindings.dims().get(bound.getKey());
+                if (size == null || size < 0 || size > bound.getValue()) {
+                    return false;
+                }
+            }
+            Map<String, Value> values = new HashMap<>(graph.outputs());
+            graph.inputs().forEach(input -> values.put(input.name(), input));
+            graph.states().forEach(state -> values.put(state.name(), state));
+            for (Map.Entry<String, Value> value : values.entrySet()) {
+                Buffer buffer = bindings.buffers().get(value.getKey());
+                if (!(buffer instanceof ForwardingBuffer)
+                        || buffer.sizeBytes() < value.getValue().type().bytes(bindings.dims())) {
+                    return false;
+                }
+            }
+            return true;
+        }
+
         @Override
         public void close() {
             drain();
@@ -123,30 +160,8 @@ final class OrderFaults {
         }
     }
 
-    /** Makes a faulty device of a real one. */
-    @FunctionalInterface
-    interface Planting {
-        Backend plant(Backend real);
-    }
-
-    /** A fault of the whole device. */
-    static final class DeviceFault extends Fault {
-        private final Planting planting;
-
-        @SafeVarargs
-        DeviceFault(String id, String description, String rule, Planting planting, Class<? extends Op>... ops) {
-            super(id, description, rule, ops);
-            this.planting = planting;
-        }
-
-        @Override
-        public Backend plant(Backend real) {
-            return planting.plant(real);
-        }
-    }
-
-    private static Fault order(String name, String description, Planting planting) {
-        return new DeviceFault("order/" + name, description, "RUN-001", planting);
+    private static Fault order(String name, String description, DeviceFault.Planting planting) {
+        return new DeviceFault("order/" + name, description, "RUN-001", List.of(), planting);
     }
 
     /** Returns a device that queues everything and keeps its order: the suite must not flag it. */
@@ -155,109 +170,135 @@ final class OrderFaults {
                 "harmless/queueing-device",
                 "Queues writes, fills and runs, and does them in order before the next read.",
                 "RUN-001",
+                List.of(),
                 real -> new QueueingBackend(real) {});
     }
 
     static List<Fault> orders() {
         return List.of(
-                order("read-does-not-wait-for-runs", "A read returns what memory held before the last queued run.", real -> new QueueingBackend(real) {
-                    @Override
-                    void read(Buffer buffer, long offset, MemorySegment target) {
-                        buffer.read(offset, target);
-                        drain();
-                    }
-                }),
-                order("run-overtaken-by-writes", "Host writes reach memory before runs that were queued earlier.", real -> new QueueingBackend(real) {
-                    @Override
-                    void write(Buffer buffer, byte[] bytes, long offset) {
-                        buffer.write(MemorySegment.ofArray(bytes), offset);
-                    }
-                }),
-                order("run-overtaken-by-fills", "Fills reach memory before writes and runs that were queued earlier.", real -> new QueueingBackend(real) {
-                    @Override
-                    void fill(Buffer buffer, byte value) {
-                        buffer.fill(value);
-                    }
-                }),
-                order("queue-served-in-reverse", "Queued work is done last in, first out.", real -> new QueueingBackend(real) {
-                    @Override
-                    List<Runnable> ordered(List<Runnable> work) {
-                        Collections.reverse(work);
-                        return work;
-                    }
-                }),
-                order("two-runs-swapped", "Of two queued runs the second is done first.", real -> new QueueingBackend(real) {
-                    private @Nullable Runnable held;
-
-                    @Override
-                    void run(Program program, Bindings bindings) {
-                        Runnable earlier = held;
-                        if (earlier == null) {
-                            held = () -> program.run(bindings);
-                            enqueue(this::release);
-                        } else {
-                            enqueue(() -> program.run(bindings));
-                            enqueue(earlier);
-                            held = null;
-                        }
-                    }
-
-                    private void release() {
-                        // The first of two waits for the second while other work may still come.
-                    }
-
-                    @Override
-                    void read(Buffer buffer, long offset, MemorySegment target) {
-                        Runnable single = held;
-                        if (single != null) {
-                            enqueue(single);
-                            held = null;
-                        }
-                        super.read(buffer, offset, target);
-                    }
-                }),
-                order("host-memory-read-late", "A write copies the caller's memory only when the queue is served.", real -> new QueueingBackend(real) {
-                    @Override
-                    public Buffer allocate(BufferRequest request) {
-                        Buffer outer = super.allocate(request);
-                        return new ForwardingBuffer(outer) {
+                order(
+                        "read-does-not-wait-for-runs",
+                        "A read returns what memory held before the last queued run.",
+                        real -> new QueueingBackend(real) {
                             @Override
-                            public void write(MemorySegment source, long offsetBytes) {
-                                // The wrapper below copies when it is called, which is now too late on purpose.
-                                enqueue(() -> ((ForwardingBuffer) outer).real().write(source, offsetBytes));
+                            void read(Buffer buffer, long offset, MemorySegment target) {
+                                buffer.read(offset, target);
+                                drain();
                             }
-                        };
-                    }
-                }),
-                order("read-returns-before-the-copy", "The last byte of a read arrives after the call has returned.", real -> new QueueingBackend(real) {
-                    @Override
-                    void read(Buffer buffer, long offset, MemorySegment target) {
-                        drain();
-                        if (target.byteSize() > 1) {
-                            MemorySegment head = target.asSlice(0, target.byteSize() - 1);
-                            buffer.read(offset, head);
-                        }
-                    }
-                }),
-                order("last-run-of-a-queue-lost", "The last of several queued runs is lost.", real -> new QueueingBackend(real) {
-                    private int runs;
+                        }),
+                order(
+                        "run-overtaken-by-writes",
+                        "Host writes reach memory before runs that were queued earlier.",
+                        real -> new QueueingBackend(real) {
+                            @Override
+                            void write(Buffer buffer, byte[] bytes, long offset) {
+                                buffer.write(MemorySegment.ofArray(bytes), offset);
+                            }
+                        }),
+                order(
+                        "run-overtaken-by-fills",
+                        "Fills reach memory before writes and runs that were queued earlier.",
+                        real -> new QueueingBackend(real) {
+                            @Override
+                            void fill(Buffer buffer, byte value) {
+                                buffer.fill(value);
+                            }
+                        }),
+                order(
+                        "queue-served-in-reverse",
+                        "Queued work is done last in, first out.",
+                        real -> new QueueingBackend(real) {
+                            @Override
+                            List<Runnable> ordered(List<Runnable> work) {
+                                Collections.reverse(work);
+                                return work;
+                            }
+                        }),
+                order(
+                        "two-runs-swapped",
+                        "Of two queued runs the second is done first.",
+                        real -> new QueueingBackend(real) {
+                            private @Nullable Runnable held;
 
-                    @Override
-                    void run(Program program, Bindings bindings) {
-                        runs++;
-                        if (runs <= 2) {
-                            super.run(program, bindings);
-                        }
-                    }
+                            @Override
+                            void run(Program program, Bindings bindings) {
+                                Runnable earlier = held;
+                                if (earlier == null) {
+                                    held = () -> program.run(bindings);
+                                } else {
+                                    enqueue(() -> program.run(bindings));
+                                    enqueue(earlier);
+                                    held = null;
+                                }
+                            }
 
-                    @Override
-                    void read(Buffer buffer, long offset, MemorySegment target) {
-                        super.read(buffer, offset, target);
-                        runs = 0;
-                    }
-                }),
-                new DeviceFault("order/error-reported-one-run-late", "A run's refusal is thrown by the next run.", "RUN-005",
-                        real -> new LateErrors(real)));
+                            @Override
+                            void read(Buffer buffer, long offset, MemorySegment target) {
+                                Runnable single = held;
+                                if (single != null) {
+                                    enqueue(single);
+                                    held = null;
+                                }
+                                super.read(buffer, offset, target);
+                            }
+                        }),
+                order(
+                        "host-memory-read-late",
+                        "A write copies the caller's memory only when the queue is served.",
+                        real -> new QueueingBackend(real) {
+                            @Override
+                            public Buffer allocate(BufferRequest request) {
+                                Buffer outer = super.allocate(request);
+                                return new ForwardingBuffer(outer) {
+                                    @Override
+                                    public void write(MemorySegment source, long offsetBytes) {
+                                        // The wrapper below copies when it is called, which is now too late on purpose.
+                                        enqueue(() -> ((ForwardingBuffer) outer)
+                                                .real()
+                                                .write(source, offsetBytes));
+                                    }
+                                };
+                            }
+                        }),
+                order(
+                        "read-returns-before-the-copy",
+                        "The last byte of a read arrives after the call has returned.",
+                        real -> new QueueingBackend(real) {
+                            @Override
+                            void read(Buffer buffer, long offset, MemorySegment target) {
+                                drain();
+                                if (target.byteSize() > 1) {
+                                    MemorySegment head = target.asSlice(0, target.byteSize() - 1);
+                                    buffer.read(offset, head);
+                                }
+                            }
+                        }),
+                order(
+                        "last-run-of-a-queue-lost",
+                        "The last of several queued runs is lost.",
+                        real -> new QueueingBackend(real) {
+                            private int runs;
+
+                            @Override
+                            void run(Program program, Bindings bindings) {
+                                runs++;
+                                if (runs <= 2) {
+                                    super.run(program, bindings);
+                                }
+                            }
+
+                            @Override
+                            void read(Buffer buffer, long offset, MemorySegment target) {
+                                super.read(buffer, offset, target);
+                                runs = 0;
+                            }
+                        }),
+                new DeviceFault(
+                        "order/error-reported-one-run-late",
+                        "A run's refusal is thrown by the next run.",
+                        "RUN-005",
+                        List.of(),
+                        LateErrors::new));
     }
 
     /** Throws what a run threw from the next run. */
@@ -317,36 +358,38 @@ final class OrderFaults {
     }
 
     private static Fault noise(String name, String description, java.util.function.Supplier<Noise> noise) {
-        return new DeviceFault("determinism/" + name, description, "RUN-013", real -> {
-            Noise own = noise.get();
-            return new ForwardingBackend(real) {
-                @Override
-                public NumericsProfile numerics() {
-                    NumericsProfile declared = super.numerics();
-                    return new NumericsProfile(
-                            declared.products(),
-                            declared.scalarUlp(),
-                            declared.attentionProbability(),
-                            declared.flushesSubnormals(),
-                            NumericsProfile.Determinism.BATCH_INVARIANT);
-                }
-
-                @Override
-                public Program compile(Graph graph, WeightSource weights, CompileOptions options) {
-                    boolean product = graph.nodes().stream()
-                            .anyMatch(node -> node.op() instanceof Op.Linear || node.op() instanceof Op.RmsNorm);
-                    return new ForwardingProgram(super.compile(graph, weights, options)) {
+        return new DeviceFault(
+                "determinism/" + name, description, "RUN-013", List.of(Op.Linear.class, Op.RmsNorm.class), real -> {
+                    Noise own = noise.get();
+                    return new ForwardingBackend(real) {
                         @Override
-                        public void run(Bindings bindings) {
-                            super.run(bindings);
-                            if (product && own.strikes(graph, bindings)) {
-                                flip(RunAccessOutputs.of(graph, bindings));
-                            }
+                        public NumericsProfile numerics() {
+                            NumericsProfile declared = super.numerics();
+                            return new NumericsProfile(
+                                    declared.products(),
+                                    declared.scalarUlp(),
+                                    declared.attentionProbability(),
+                                    declared.flushesSubnormals(),
+                                    NumericsProfile.Determinism.BATCH_INVARIANT);
+                        }
+
+                        @Override
+                        public Program compile(Graph graph, WeightSource weights, CompileOptions options) {
+                            boolean product = graph.nodes().stream()
+                                    .anyMatch(
+                                            node -> node.op() instanceof Op.Linear || node.op() instanceof Op.RmsNorm);
+                            return new ForwardingProgram(super.compile(graph, weights, options)) {
+                                @Override
+                                public void run(Bindings bindings) {
+                                    super.run(bindings);
+                                    if (product && own.strikes(graph, bindings)) {
+                                        flip(RunAccessOutputs.of(graph, bindings));
+                                    }
+                                }
+                            };
                         }
                     };
-                }
-            };
-        }, Op.Linear.class, Op.RmsNorm.class);
+                });
     }
 
     /** Strikes on every n-th run of the device. */
@@ -366,14 +409,20 @@ final class OrderFaults {
         return List.of(
                 noise("every-second-run-differs", "Sums end in another order every second time.", () -> every(2)),
                 noise("every-fiftieth-run-differs", "Sums end in another order every fiftieth time.", () -> every(50)),
-                noise("single-rows-differ", "A run of one row sums in another order than a batch.",
+                noise(
+                        "single-rows-differ",
+                        "A run of one row sums in another order than a batch.",
                         () -> (_, bindings) -> bindings.dims().getOrDefault("tokens", 0L) == 1),
-                noise("odd-batches-differ", "A run of an odd number of rows beyond one sums in another order.",
+                noise(
+                        "odd-batches-differ",
+                        "A run of an odd number of rows beyond one sums in another order.",
                         () -> (_, bindings) -> {
                             long rows = bindings.dims().getOrDefault("tokens", 0L);
                             return rows > 1 && rows % 2 == 1;
                         }),
-                noise("second-program-differs", "A second program of one graph sums in another order than the first.",
+                noise(
+                        "second-program-differs",
+                        "A second program of one graph sums in another order than the first.",
                         () -> new Noise() {
                             private final Map<String, Graph> first = new HashMap<>();
 

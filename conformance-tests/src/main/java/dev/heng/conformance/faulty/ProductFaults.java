@@ -146,7 +146,9 @@ final class ProductFaults {
                         (p, y) -> {
                             for (int index = 0; index < p.x().length; index++) {
                                 int next = index / p.k() + 1;
-                                for (int column = 0; column < p.n() && next < p.t() && !Double.isFinite(p.x()[index]); column++) {
+                                for (int column = 0;
+                                        column < p.n() && next < p.t() && !Double.isFinite(p.x()[index]);
+                                        column++) {
                                     y[next * p.n() + column] = Double.NaN;
                                 }
                             }

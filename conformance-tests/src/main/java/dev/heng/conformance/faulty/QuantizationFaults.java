@@ -47,7 +47,11 @@ final class QuantizationFaults {
         private final PartChange<Q> change;
 
         WeightFault(String name, String description, String rule, Class<Q> format, PartChange<Q> change) {
-            super("quantization/" + name, description, rule, Op.Linear.class, Op.GroupedLinear.class, Op.MlaAttention.class);
+            super(
+                    "quantization/" + name,
+                    description,
+                    rule,
+                    List.of(Op.Linear.class, Op.GroupedLinear.class, Op.MlaAttention.class));
             this.format = format;
             this.change = change;
         }
@@ -116,57 +120,99 @@ final class QuantizationFaults {
         return scales[index % down * across + index / down];
     }
 
-    private static Fault fp8(
-            String name, String description, String rule, PartChange<Quantization.Fp8Blocks> change) {
+    private static Fault fp8(String name, String description, String rule, PartChange<Quantization.Fp8Blocks> change) {
         return new WeightFault<>(name, description, rule, Quantization.Fp8Blocks.class, change);
     }
 
     private static Fault fp8Scales(String name, String description, String rule, ScaleChange change) {
-        return fp8(name, description, rule, (format, matrix, part) -> scales(
-                part, format.scaleType(), Math.ceilDiv(matrix.k(), format.blockColumns()), change));
+        return fp8(
+                name,
+                description,
+                rule,
+                (format, matrix, part) ->
+                        scales(part, format.scaleType(), Math.ceilDiv(matrix.k(), format.blockColumns()), change));
     }
 
     private static List<Fault> fp8() {
         return List.of(
-                fp8("fp8-read-as-fnuz", "E4M3 elements are read with a bias of 8, half their size.", "FORMAT-007",
+                fp8(
+                        "fp8-read-as-fnuz",
+                        "E4M3 elements are read with a bias of 8, half their size.",
+                        "FORMAT-007",
                         (_, _, part) -> elements(part, code -> (code & 0x78) == 0 ? code : code - 8)),
-                fp8("fp8-read-as-e5m2", "Elements are read as E5M2.", "FORMAT-007",
+                fp8(
+                        "fp8-read-as-e5m2",
+                        "Elements are read as E5M2.",
+                        "FORMAT-007",
                         (_, _, part) -> elements(part, QuantizationFaults::asE5M2)),
-                fp8("fp8-sign-lost", "The sign of elements is lost.", "FORMAT-007",
+                fp8(
+                        "fp8-sign-lost",
+                        "The sign of elements is lost.",
+                        "FORMAT-007",
                         (_, _, part) -> elements(part, code -> code & 0x7f)),
-                fp8("fp8-subnormals-flushed", "Subnormal elements count as zero.", "FORMAT-007",
+                fp8(
+                        "fp8-subnormals-flushed",
+                        "Subnormal elements count as zero.",
+                        "FORMAT-007",
                         (_, _, part) -> elements(part, code -> (code & 0x78) == 0 ? code & 0x80 : code)),
-                fp8("fp8-largest-read-as-nan", "The largest codes are taken for NaN, as in formats that have infinities.", "FORMAT-007",
+                fp8(
+                        "fp8-largest-read-as-nan",
+                        "The largest codes are taken for NaN, as in formats that have infinities.",
+                        "FORMAT-007",
                         (_, _, part) -> elements(part, code -> (code & 0x7f) >= 0x78 ? 0x7f : code)),
-                fp8Scales("fp8-scales-of-the-next-block", "Each block is multiplied with its neighbour's scale.", "QUANT-010",
+                fp8Scales(
+                        "fp8-scales-of-the-next-block",
+                        "Each block is multiplied with its neighbour's scale.",
+                        "QUANT-010",
                         QuantizationFaults::next),
-                fp8Scales("fp8-scales-transposed", "The table of scales is read column by column.", "QUANT-010",
+                fp8Scales(
+                        "fp8-scales-transposed",
+                        "The table of scales is read column by column.",
+                        "QUANT-010",
                         QuantizationFaults::transposed),
-                fp8Scales("fp8-scales-divided", "Scales are divided by, since their tensor is called an inverse.", "QUANT-010",
+                fp8Scales(
+                        "fp8-scales-divided",
+                        "Scales are divided by, since their tensor is called an inverse.",
+                        "QUANT-010",
                         (scales, row, column, across) -> 1 / scales[row * across + column]),
-                fp8Scales("fp8-one-scale-for-all", "The first block's scale is used for the whole tensor.", "QUANT-010",
+                fp8Scales(
+                        "fp8-one-scale-for-all",
+                        "The first block's scale is used for the whole tensor.",
+                        "QUANT-010",
                         (scales, _, _, _) -> scales[0]),
-                fp8Scales("fp8-partial-columns-share-a-scale", "The last block of columns uses the scale of the one before it.",
+                fp8Scales(
+                        "fp8-partial-columns-share-a-scale",
+                        "The last block of columns uses the scale of the one before it.",
                         "QUANT-011",
-                        (scales, row, column, across) -> scales[
-                                row * across + (column == across - 1 && column > 0 ? column - 1 : column)]),
-                fp8Scales("fp8-partial-rows-share-a-scale", "The last block of rows uses the scales of the one before it.",
+                        (scales, row, column, across) ->
+                                scales[row * across + (column == across - 1 && column > 0 ? column - 1 : column)]),
+                fp8Scales(
+                        "fp8-partial-rows-share-a-scale",
+                        "The last block of rows uses the scales of the one before it.",
                         "QUANT-011",
                         (scales, row, column, across) -> scales[
                                 (row + 1 == scales.length / across && row > 0 ? row - 1 : row) * across + column]),
-                fp8Scales("fp8-scales-through-bfloat16", "F32 scales are rounded to bfloat16.", "QUANT-012",
+                fp8Scales(
+                        "fp8-scales-through-bfloat16",
+                        "F32 scales are rounded to bfloat16.",
+                        "QUANT-012",
                         (scales, row, column, across) -> FloatFormat.BF16.round(scales[row * across + column])),
-                fp8("e8m0-bias-126", "E8M0 scales are read with a bias of 126.", "FORMAT-008", (format, matrix, part) ->
-                        format.scaleType() == DType.F8_E8M0
+                fp8(
+                        "e8m0-bias-126",
+                        "E8M0 scales are read with a bias of 126.",
+                        "FORMAT-008",
+                        (format, matrix, part) -> format.scaleType() == DType.F8_E8M0
                                 ? scales(part, DType.F8_E8M0, 1, (scales, row, _, _) -> 2 * scales[row])
                                 : part),
-                fp8("fp8-block-size-from-the-shape", "The rows of a block are the rows of the matrix over the rows of scales.",
-                        "QUANT-011", QuantizationFaults::evenBlocks));
+                fp8(
+                        "fp8-block-size-from-the-shape",
+                        "The rows of a block are the rows of the matrix over the rows of scales.",
+                        "QUANT-011",
+                        QuantizationFaults::evenBlocks));
     }
 
     /** Re-codes elements so that they stand for what blocks of N / ceil(N / b) rows would make of them, where that is exact. */
-    private static WeightSource.Part evenBlocks(
-            Quantization.Fp8Blocks format, Matrix matrix, WeightSource.Part part) {
+    private static WeightSource.Part evenBlocks(Quantization.Fp8Blocks format, Matrix matrix, WeightSource.Part part) {
         int down = Math.ceilDiv(matrix.n(), format.blockRows());
         int across = Math.ceilDiv(matrix.k(), format.blockColumns());
         int even = Math.max(1, matrix.n() / Math.max(1, down));
@@ -202,60 +248,107 @@ final class QuantizationFaults {
 
     private static List<Fault> int8() {
         return List.of(
-                int8("int8-read-as-unsigned-halves", "Elements are shifted right without their sign.", "QUANT-020",
+                int8(
+                        "int8-read-as-unsigned-halves",
+                        "Elements are shifted right without their sign.",
+                        "QUANT-020",
                         (_, _, part) -> elements(part, code -> (code & 0xff) >> 1)),
-                int8("int8-minus-128-clamped", "-128 is taken for -127.", "QUANT-020",
+                int8(
+                        "int8-minus-128-clamped",
+                        "-128 is taken for -127.",
+                        "QUANT-020",
                         (_, _, part) -> elements(part, code -> code == -128 ? -127 : code)),
-                int8("int8-ones-complement", "Negative elements are read as one's complement, off by one.", "QUANT-020",
+                int8(
+                        "int8-ones-complement",
+                        "Negative elements are read as one's complement, off by one.",
+                        "QUANT-020",
                         (_, _, part) -> elements(part, code -> code < -1 ? code + 1 : code)),
-                int8Scales("int8-scales-of-the-next-row", "Each row is multiplied with its neighbour's scale.",
+                int8Scales(
+                        "int8-scales-of-the-next-row",
+                        "Each row is multiplied with its neighbour's scale.",
                         QuantizationFaults::next),
-                int8Scales("int8-one-scale-for-all", "The first row's scale is used for all rows.",
+                int8Scales(
+                        "int8-one-scale-for-all",
+                        "The first row's scale is used for all rows.",
                         (scales, _, _, _) -> scales[0]),
-                int8Scales("int8-last-odd-row-unscaled", "Scales are read in pairs: the last of an odd number is 1.",
+                int8Scales(
+                        "int8-last-odd-row-unscaled",
+                        "Scales are read in pairs: the last of an odd number is 1.",
                         (scales, row, _, _) -> scales.length % 2 == 1 && row == scales.length - 1 ? 1 : scales[row]));
     }
 
-    private static Fault int4(String name, String description, String rule, PartChange<Quantization.Int4Groups> change) {
+    private static Fault int4(
+            String name, String description, String rule, PartChange<Quantization.Int4Groups> change) {
         return new WeightFault<>(name, description, rule, Quantization.Int4Groups.class, change);
     }
 
     private static Fault int4Scales(String name, String description, ScaleChange change) {
-        return int4(name, description, "QUANT-031", (format, matrix, part) -> scales(
-                part, format.scaleType(), Math.ceilDiv(matrix.k(), format.groupSize()), change));
+        return int4(
+                name,
+                description,
+                "QUANT-031",
+                (format, matrix, part) ->
+                        scales(part, format.scaleType(), Math.ceilDiv(matrix.k(), format.groupSize()), change));
     }
 
     private static WeightSource.Part zeroPoints(WeightSource.Part part, ByteChange change) {
         @Nullable MemorySegment stored = part.zeroPoints();
-        return stored == null
-                ? part
-                : new WeightSource.Part(part.elements(), part.scales(), changed(stored, change));
+        return stored == null ? part : new WeightSource.Part(part.elements(), part.scales(), changed(stored, change));
     }
 
     private static List<Fault> int4() {
         return List.of(
-                int4("int4-nibbles-swapped", "The high nibble of a byte comes first.", "QUANT-030",
+                int4(
+                        "int4-nibbles-swapped",
+                        "The high nibble of a byte comes first.",
+                        "QUANT-030",
                         (_, _, part) -> elements(part, code -> code << 4 | (code & 0xff) >> 4)),
-                int4("int4-halves-of-a-word-interleaved", "The low nibbles of a word's bytes come first, then the high ones.",
-                        "QUANT-030", (_, _, part) -> interleaved(part)),
-                int4("int4-words-big-endian", "The bytes of a word are read from the top.", "QUANT-030",
+                int4(
+                        "int4-halves-of-a-word-interleaved",
+                        "The low nibbles of a word's bytes come first, then the high ones.",
+                        "QUANT-030",
+                        (_, _, part) -> interleaved(part)),
+                int4(
+                        "int4-words-big-endian",
+                        "The bytes of a word are read from the top.",
+                        "QUANT-030",
                         (_, _, part) -> reversed(part)),
-                int4("int4-twos-complement", "Codes 8 to 15 are read as -8 to -1.", "QUANT-033",
+                int4(
+                        "int4-twos-complement",
+                        "Codes 8 to 15 are read as -8 to -1.",
+                        "QUANT-033",
                         (_, _, part) -> part.zeroPoints() == null ? elements(part, code -> code ^ 0x88) : part),
-                int4("int4-zero-points-ignored", "Stored zero points are taken for 8.", "QUANT-032",
+                int4(
+                        "int4-zero-points-ignored",
+                        "Stored zero points are taken for 8.",
+                        "QUANT-032",
                         (_, _, part) -> zeroPoints(part, _ -> 0x88)),
-                int4("int4-zero-points-off-by-one", "Zero points are stored less one, as some tools do.", "QUANT-032",
+                int4(
+                        "int4-zero-points-off-by-one",
+                        "Zero points are stored less one, as some tools do.",
+                        "QUANT-032",
                         (_, _, part) -> zeroPoints(part, QuantizationFaults::plusOne)),
-                int4("int4-zero-points-nibbles-swapped", "The high nibble of a byte of zero points comes first.", "QUANT-032",
+                int4(
+                        "int4-zero-points-nibbles-swapped",
+                        "The high nibble of a byte of zero points comes first.",
+                        "QUANT-032",
                         (_, _, part) -> zeroPoints(part, code -> code << 4 | (code & 0xff) >> 4)),
-                int4Scales("int4-scales-of-the-next-group", "Each group is multiplied with its neighbour's scale.",
+                int4Scales(
+                        "int4-scales-of-the-next-group",
+                        "Each group is multiplied with its neighbour's scale.",
                         QuantizationFaults::next),
-                int4Scales("int4-scales-transposed", "The table of scales is read column by column.",
+                int4Scales(
+                        "int4-scales-transposed",
+                        "The table of scales is read column by column.",
                         QuantizationFaults::transposed),
-                int4Scales("int4-last-partial-group-shares-a-scale", "The last group uses the scale of the one before it.",
-                        (scales, row, column, across) -> scales[
-                                row * across + (column == across - 1 && column > 0 ? column - 1 : column)]),
-                int4Scales("int4-groups-twice-as-long", "Two groups share the first one's scale.",
+                int4Scales(
+                        "int4-last-partial-group-shares-a-scale",
+                        "The last group uses the scale of the one before it.",
+                        (scales, row, column, across) ->
+                                scales[row * across + (column == across - 1 && column > 0 ? column - 1 : column)]),
+                int4Scales(
+                        "int4-groups-twice-as-long",
+                        "Two groups share the first one's scale.",
                         (scales, row, column, across) -> scales[row * across + column / 2 * 2]));
     }
 
@@ -309,7 +402,7 @@ final class QuantizationFaults {
                         "quantization/experts-rotated",
                         "The parts of a stacked weight are taken in another order than that of the experts.",
                         "QUANT-003",
-                        Op.GroupedLinear.class) {
+                        List.of(Op.GroupedLinear.class)) {
                     @Override
                     protected WeightSource.WeightData weight(Value weight, WeightSource.WeightData data) {
                         List<WeightSource.Part> parts = new ArrayList<>(data.parts());
@@ -321,7 +414,7 @@ final class QuantizationFaults {
                         "quantization/scales-of-the-first-expert",
                         "Scales are indexed without the expert.",
                         "QUANT-003",
-                        Op.GroupedLinear.class) {
+                        List.of(Op.GroupedLinear.class)) {
                     @Override
                     protected WeightSource.WeightData weight(Value weight, WeightSource.WeightData data) {
                         WeightSource.Part first = data.parts().getFirst();
@@ -400,33 +493,77 @@ final class QuantizationFaults {
         ActivationFormat int8 = ActivationFormat.INT8_PER_TOKEN;
         ActivationFormat fp8 = ActivationFormat.FP8_PER_TOKEN_128;
         return List.of(
-                activation("int8-activations-over-128", "A row's scale is its largest magnitude over 128.", "QUANT-041", int8,
+                activation(
+                        "int8-activations-over-128",
+                        "A row's scale is its largest magnitude over 128.",
+                        "QUANT-041",
+                        int8,
                         (x, from, to, _) -> int8(x, from, to, (float) (largest(x, from, to) / 128), Math::rint)),
-                activation("int8-activations-truncated", "Quotients are truncated.", "QUANT-041", int8,
+                activation(
+                        "int8-activations-truncated",
+                        "Quotients are truncated.",
+                        "QUANT-041",
+                        int8,
                         (x, from, to, _) -> int8(
-                                x, from, to, (float) (largest(x, from, to) / 127), q -> q < 0 ? Math.ceil(q) : Math.floor(q))),
-                activation("int8-activations-rounded-down", "Quotients are rounded toward minus infinity.", "QUANT-041", int8,
+                                x,
+                                from,
+                                to,
+                                (float) (largest(x, from, to) / 127),
+                                q -> q < 0 ? Math.ceil(q) : Math.floor(q))),
+                activation(
+                        "int8-activations-rounded-down",
+                        "Quotients are rounded toward minus infinity.",
+                        "QUANT-041",
+                        int8,
                         (x, from, to, _) -> int8(x, from, to, (float) (largest(x, from, to) / 127), Math::floor)),
-                activation("int8-activations-not-quantized", "Activations are multiplied as they are.", "QUANT-041", int8,
+                activation(
+                        "int8-activations-not-quantized",
+                        "Activations are multiplied as they are.",
+                        "QUANT-041",
+                        int8,
                         (_, _, _, _) -> {}),
-                activation("int8-activations-by-128-columns", "Each 128 columns of a row have a scale of their own.", "QUANT-041",
-                        int8, (x, from, to, _) -> {
+                activation(
+                        "int8-activations-by-128-columns",
+                        "Each 128 columns of a row have a scale of their own.",
+                        "QUANT-041",
+                        int8,
+                        (x, from, to, _) -> {
                             for (int start = from; start < to; start += 128) {
                                 int end = Math.min(to, start + 128);
                                 int8(x, start, end, (float) (largest(x, start, end) / 127), Math::rint);
                             }
                         }),
-                activation("int8-activations-scale-through-bfloat16", "A row's scale is rounded to bfloat16.", "QUANT-041", int8,
-                        (x, from, to, _) -> int8(
-                                x, from, to, FloatFormat.BF16.round(largest(x, from, to) / 127), Math::rint)),
-                activation("fp8-activations-not-quantized", "Activations are multiplied as they are.", "QUANT-050", fp8,
+                activation(
+                        "int8-activations-scale-through-bfloat16",
+                        "A row's scale is rounded to bfloat16.",
+                        "QUANT-041",
+                        int8,
+                        (x, from, to, _) ->
+                                int8(x, from, to, FloatFormat.BF16.round(largest(x, from, to) / 127), Math::rint)),
+                activation(
+                        "fp8-activations-not-quantized",
+                        "Activations are multiplied as they are.",
+                        "QUANT-050",
+                        fp8,
                         (_, _, _, _) -> {}),
-                activation("fp8-activations-by-row", "A whole row has one scale.", "QUANT-050", fp8,
+                activation(
+                        "fp8-activations-by-row",
+                        "A whole row has one scale.",
+                        "QUANT-050",
+                        fp8,
                         (x, from, to, power) -> fp8(x, from, to, to - from, LEAST, power, false)),
-                activation("fp8-activations-by-64-columns", "Each 64 columns have a scale of their own.", "QUANT-050", fp8,
+                activation(
+                        "fp8-activations-by-64-columns",
+                        "Each 64 columns have a scale of their own.",
+                        "QUANT-050",
+                        fp8,
                         (x, from, to, power) -> fp8(x, from, to, 64, LEAST, power, false)),
-                activation("fp8-activations-tail-shares-a-scale", "The tail past a multiple of 128 uses the block before it.",
-                        "QUANT-051", fp8, (x, from, to, power) -> {
+                activation(
+                        "fp8-activations-tail-shares-a-scale",
+                        "The tail past a multiple of 128 uses the block before it.",
+                        "QUANT-051",
+                        fp8,
+                        (x, from, to, power) -> {
                             int whole = from + Math.max(128, (to - from) / 128 * 128);
                             if (whole >= to) {
                                 fp8(x, from, to, 128, LEAST, power, false);
@@ -439,9 +576,17 @@ final class QuantizationFaults {
                                 x[index] = FloatFormat.F8_E4M3.round(Math.clamp(x[index] / scale, -448, 448)) * scale;
                             }
                         }),
-                activation("fp8-activations-scale-rounded-down", "A power-of-two scale is the largest that is not larger.",
-                        "QUANT-052", fp8, (x, from, to, power) -> fp8(x, from, to, 128, LEAST, power, true)),
-                activation("fp8-activations-any-scale", "Scales are not brought to powers of two where that is asked for.",
-                        "QUANT-052", fp8, (x, from, to, _) -> fp8(x, from, to, 128, LEAST, false, false)));
+                activation(
+                        "fp8-activations-scale-rounded-down",
+                        "A power-of-two scale is the largest that is not larger.",
+                        "QUANT-052",
+                        fp8,
+                        (x, from, to, power) -> fp8(x, from, to, 128, LEAST, power, true)),
+                activation(
+                        "fp8-activations-any-scale",
+                        "Scales are not brought to powers of two where that is asked for.",
+                        "QUANT-052",
+                        fp8,
+                        (x, from, to, _) -> fp8(x, from, to, 128, LEAST, false, false)));
     }
 }

@@ -130,7 +130,9 @@ final class RoutingFaults {
                         "ROUTE-001",
                         Op.Route.class,
                         run -> run.write(
-                                1, Rows.each(run.result(1).doubles(), dev.heng.conformance.format.FloatFormat.BF16::round))),
+                                1,
+                                Rows.each(
+                                        run.result(1).doubles(), dev.heng.conformance.format.FloatFormat.BF16::round))),
                 new GraphFault<>(
                         "routing/one-group-too-many",
                         "One group more than asked for survives.",

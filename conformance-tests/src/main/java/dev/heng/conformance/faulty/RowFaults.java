@@ -13,30 +13,61 @@ final class RowFaults {
 
     static List<Fault> views() {
         return List.of(
-                new GraphFault<>("view/slice-off-by-one", "A slice begins one column too early.", "SLICE-001", Op.Slice.class,
+                new GraphFault<>(
+                        "view/slice-off-by-one",
+                        "A slice begins one column too early.",
+                        "SLICE-001",
+                        Op.Slice.class,
                         slice -> new Op.Slice(Math.max(0, slice.from() - 1), slice.length())),
-                new OperatorFault<>("view/slice-without-row-pitch", "Rows are read as if they were as narrow as the slice.",
-                        "SLICE-001", Op.Slice.class, run -> {
+                new OperatorFault<>(
+                        "view/slice-without-row-pitch",
+                        "Rows are read as if they were as narrow as the slice.",
+                        "SLICE-001",
+                        Op.Slice.class,
+                        run -> {
                             long[] x = run.operand(0).bits();
                             HostTensor y = run.result(0);
-                            run.writeBits(0, Arrays.copyOfRange(x, run.op().from(), run.op().from() + y.elements()));
+                            run.writeBits(
+                                    0,
+                                    Arrays.copyOfRange(
+                                            x, run.op().from(), run.op().from() + y.elements()));
                         }),
-                new OperatorFault<>("view/slice-canonizes-nan", "NaN and -0 are copied as numbers, not as bits.", "FORMAT-010",
-                        Op.Slice.class, run -> run.write(0, Rows.each(run.result(0).doubles(), value -> value + 0.0))),
-                new OperatorFault<>("view/slice-flushes-subnormals", "A copy through the arithmetic unit flushes subnormals.",
-                        "FORMAT-010", Op.Slice.class, run -> {
+                new OperatorFault<>(
+                        "view/slice-canonizes-nan",
+                        "NaN and -0 are copied as numbers, not as bits.",
+                        "FORMAT-010",
+                        Op.Slice.class,
+                        run -> run.write(0, Rows.each(run.result(0).doubles(), value -> value + 0.0))),
+                new OperatorFault<>(
+                        "view/slice-flushes-subnormals",
+                        "A copy through the arithmetic unit flushes subnormals.",
+                        "FORMAT-010",
+                        Op.Slice.class,
+                        run -> {
                             FloatFormat format = HostTensor.format(run.result(0).dtype());
                             double least = Math.scalb(1.0, format.minExponent());
-                            run.write(0, Rows.each(run.result(0).doubles(), value -> Math.abs(value) < least ? 0 : value));
+                            run.write(
+                                    0,
+                                    Rows.each(run.result(0).doubles(), value -> Math.abs(value) < least ? 0 : value));
                         }),
-                new OperandFault<>("view/rows-selected-in-order", "Selected rows come in ascending order.", "SELECT-001",
-                        Op.SelectRows.class, 1, (_, real) -> {
+                new OperandFault<>(
+                        "view/rows-selected-in-order",
+                        "Selected rows come in ascending order.",
+                        "SELECT-001",
+                        Op.SelectRows.class,
+                        1,
+                        (_, real) -> {
                             int[] rows = real.integers();
                             Arrays.sort(rows);
                             return HostTensor.ints(real.shape(), rows);
                         }),
-                new OperandFault<>("view/row-selected-once", "A row that is selected again is replaced by the one before it.",
-                        "SELECT-001", Op.SelectRows.class, 1, (_, real) -> {
+                new OperandFault<>(
+                        "view/row-selected-once",
+                        "A row that is selected again is replaced by the one before it.",
+                        "SELECT-001",
+                        Op.SelectRows.class,
+                        1,
+                        (_, real) -> {
                             int[] rows = real.integers();
                             for (int index = 1; index < rows.length; index++) {
                                 int wanted = rows[index];
@@ -45,13 +76,21 @@ final class RowFaults {
                             }
                             return HostTensor.ints(real.shape(), rows);
                         }),
-                clamped("view/selection-clamped", "A row outside the run is clamped to its last row.", "SELECT-002",
+                clamped(
+                        "view/selection-clamped",
+                        "A row outside the run is clamped to its last row.",
+                        "SELECT-002",
                         Op.SelectRows.class));
     }
 
     private static <O extends Op> Fault clamped(String id, String description, String rule, Class<O> op) {
         return new OperandFault<>(id, description, rule, op, 1, (run, real) -> {
-            long bound = run.node().operand(0).type().shape().dim(0).size(run.run().bindings().dims());
+            long bound = run.node()
+                    .operand(0)
+                    .type()
+                    .shape()
+                    .dim(0)
+                    .size(run.run().bindings().dims());
             int[] rows = real.integers();
             for (int index = 0; index < rows.length && bound > 0; index++) {
                 rows[index] = Math.clamp(rows[index], 0, (int) bound - 1);
@@ -62,30 +101,51 @@ final class RowFaults {
 
     static List<Fault> embeddings() {
         return List.of(
-                clamped("embedding/id-clamped", "An id outside the table is clamped to its last row.", "EMBED-002", Op.Embed.class),
-                new OperandFault<>("embedding/id-in-five-bits", "Ids beyond 31 wrap: the kernel's index is too narrow.", "EMBED-001",
-                        Op.Embed.class, 1, (_, real) -> {
+                clamped(
+                        "embedding/id-clamped",
+                        "An id outside the table is clamped to its last row.",
+                        "EMBED-002",
+                        Op.Embed.class),
+                new OperandFault<>(
+                        "embedding/id-in-five-bits",
+                        "Ids beyond 31 wrap: the kernel's index is too narrow.",
+                        "EMBED-001",
+                        Op.Embed.class,
+                        1,
+                        (_, real) -> {
                             int[] ids = real.integers();
                             for (int index = 0; index < ids.length; index++) {
                                 ids[index] = ids[index] >= 32 && ids[index] < 37 ? ids[index] - 32 : ids[index];
                             }
                             return HostTensor.ints(real.shape(), ids);
                         }),
-                new OperatorFault<>("embedding/scaled-by-root-of-width", "Rows are multiplied with the root of the width.",
-                        "EMBED-001", Op.Embed.class, run -> {
+                new OperatorFault<>(
+                        "embedding/scaled-by-root-of-width",
+                        "Rows are multiplied with the root of the width.",
+                        "EMBED-001",
+                        Op.Embed.class,
+                        run -> {
                             double root = Math.sqrt(run.result(0).shape()[1]);
                             run.write(0, Rows.each(run.result(0).doubles(), value -> value * root));
                         }),
-                new OperatorFault<>("embedding/last-odd-token-repeats", "Tokens are taken in pairs: an odd last one repeats.",
-                        "EMBED-001", Op.Embed.class, run -> {
+                new OperatorFault<>(
+                        "embedding/last-odd-token-repeats",
+                        "Tokens are taken in pairs: an odd last one repeats.",
+                        "EMBED-001",
+                        Op.Embed.class,
+                        run -> {
                             HostTensor y = run.result(0);
                             int rows = y.shape()[0];
                             if (rows % 2 == 1 && rows > 1) {
                                 run.write(0, Rows.copied(y.doubles(), y.shape()[1], rows - 2, rows - 1));
                             }
                         }),
-                new OperatorFault<>("embedding/columns-beyond-32-zero", "A warp copies 32 columns of a row, and no more.",
-                        "EMBED-001", Op.Embed.class, run -> {
+                new OperatorFault<>(
+                        "embedding/columns-beyond-32-zero",
+                        "A warp copies 32 columns of a row, and no more.",
+                        "EMBED-001",
+                        Op.Embed.class,
+                        run -> {
                             HostTensor y = run.result(0);
                             double[] values = y.doubles();
                             for (int index = 0; index < values.length; index++) {
@@ -96,6 +156,7 @@ final class RowFaults {
     }
 
     /** Dispatches again, with another list of rows: those whose experts are kept, in the order in which they are given. */
+    @SuppressWarnings("ArrayRecordComponent") // One run's operands; never compared.
     private record Dispatching(OperatorRun<Op.Dispatch> run, int[] ids, int k) {
         static Dispatching of(OperatorRun<Op.Dispatch> run) {
             HostTensor ids = run.operand(1);
@@ -124,8 +185,10 @@ final class RowFaults {
         }
     }
 
-    private static Fault dispatch(String name, String description, String rule, java.util.function.Consumer<Dispatching> kernel) {
-        return new OperatorFault<>("dispatch/" + name, description, rule, Op.Dispatch.class, run -> kernel.accept(Dispatching.of(run)));
+    private static Fault dispatch(
+            String name, String description, String rule, java.util.function.Consumer<Dispatching> kernel) {
+        return new OperatorFault<>(
+                "dispatch/" + name, description, rule, Op.Dispatch.class, run -> kernel.accept(Dispatching.of(run)));
     }
 
     /** Replaces ids before the real dispatch sees them. */
@@ -145,7 +208,10 @@ final class RowFaults {
 
     static List<Fault> dispatches() {
         return List.of(
-                dispatch("rows-of-an-expert-reversed", "Rows of one expert stand in descending order of origin.", "DISPATCH-001",
+                dispatch(
+                        "rows-of-an-expert-reversed",
+                        "Rows of one expert stand in descending order of origin.",
+                        "DISPATCH-001",
                         d -> {
                             int[] offsets = d.run().result(1).integers();
                             int[] places = new int[d.used()];
@@ -163,36 +229,54 @@ final class RowFaults {
                     }
                     d.run().write(2, origins);
                 }),
-                dispatch("origins-slot-major", "An origin is the slot times the tokens plus the token.", "DISPATCH-001", d -> {
-                    int[] origins = d.run().result(2).integers();
-                    int tokens = d.ids().length / d.k();
-                    for (int row = 0; row < origins.length; row++) {
-                        origins[row] = origins[row] < 0 ? -1 : origins[row] % d.k() * tokens + origins[row] / d.k();
-                    }
-                    d.run().write(2, origins);
-                }),
-                dispatch("offsets-shifted", "Offsets are inclusive sums: the first is the first expert's count.", "DISPATCH-002", d -> {
-                    int[] offsets = d.run().result(1).integers();
-                    int[] shifted = Arrays.copyOfRange(offsets, 1, offsets.length + 1);
-                    shifted[offsets.length - 1] = offsets[offsets.length - 1];
-                    d.run().write(1, shifted);
-                }),
-                dispatch("empty-expert-gets-a-row", "An empty expert's range covers the next row.", "DISPATCH-002", d -> {
-                    int[] offsets = d.run().result(1).integers();
-                    for (int expert = 0; expert + 2 < offsets.length; expert++) {
-                        if (offsets[expert] == offsets[expert + 1] && offsets[expert + 1] < offsets[expert + 2]) {
-                            offsets[expert + 1]++;
-                        }
-                    }
-                    d.run().write(1, offsets);
-                }),
-                dispatch("origins-past-the-end-not-cleared", "Origins past the last offset are 0, not -1.", "DISPATCH-004", d -> {
-                    int[] origins = d.run().result(2).integers();
-                    for (int row = d.used(); row < origins.length; row++) {
-                        origins[row] = 0;
-                    }
-                    d.run().write(2, origins);
-                }),
+                dispatch(
+                        "origins-slot-major",
+                        "An origin is the slot times the tokens plus the token.",
+                        "DISPATCH-001",
+                        d -> {
+                            int[] origins = d.run().result(2).integers();
+                            int tokens = d.ids().length / d.k();
+                            for (int row = 0; row < origins.length; row++) {
+                                origins[row] =
+                                        origins[row] < 0 ? -1 : origins[row] % d.k() * tokens + origins[row] / d.k();
+                            }
+                            d.run().write(2, origins);
+                        }),
+                dispatch(
+                        "offsets-shifted",
+                        "Offsets are inclusive sums: the first is the first expert's count.",
+                        "DISPATCH-002",
+                        d -> {
+                            int[] offsets = d.run().result(1).integers();
+                            int[] shifted = Arrays.copyOfRange(offsets, 1, offsets.length + 1);
+                            shifted[offsets.length - 1] = offsets[offsets.length - 1];
+                            d.run().write(1, shifted);
+                        }),
+                dispatch(
+                        "empty-expert-gets-a-row",
+                        "An empty expert's range covers the next row.",
+                        "DISPATCH-002",
+                        d -> {
+                            int[] offsets = d.run().result(1).integers();
+                            for (int expert = 0; expert + 2 < offsets.length; expert++) {
+                                if (offsets[expert] == offsets[expert + 1]
+                                        && offsets[expert + 1] < offsets[expert + 2]) {
+                                    offsets[expert + 1]++;
+                                }
+                            }
+                            d.run().write(1, offsets);
+                        }),
+                dispatch(
+                        "origins-past-the-end-not-cleared",
+                        "Origins past the last offset are 0, not -1.",
+                        "DISPATCH-004",
+                        d -> {
+                            int[] origins = d.run().result(2).integers();
+                            for (int row = d.used(); row < origins.length; row++) {
+                                origins[row] = 0;
+                            }
+                            d.run().write(2, origins);
+                        }),
                 dispatch("rows-of-the-next-token", "The last row is a copy of the next token's.", "DISPATCH-001", d -> {
                     HostTensor x = d.run().operand(0);
                     HostTensor rows = d.run().result(0);
@@ -206,28 +290,42 @@ final class RowFaults {
                     }
                     d.run().writeBits(0, bits);
                 }),
-                dispatchIds("duplicates-dropped", "The same expert twice in one token makes one row.", "DISPATCH-003", (ids, k, _) -> {
-                    for (int index = 0; index < ids.length; index++) {
-                        for (int before = index / k * k; before < index; before++) {
-                            ids[index] = ids[before] == ids[index] ? -1 : ids[index];
-                        }
-                    }
-                }),
-                dispatchIds("sentinel-taken-for-the-first-expert", "The id -1 goes to the first local expert.", "DISPATCH-003",
+                dispatchIds(
+                        "duplicates-dropped",
+                        "The same expert twice in one token makes one row.",
+                        "DISPATCH-003",
+                        (ids, k, _) -> {
+                            for (int index = 0; index < ids.length; index++) {
+                                for (int before = index / k * k; before < index; before++) {
+                                    ids[index] = ids[before] == ids[index] ? -1 : ids[index];
+                                }
+                            }
+                        }),
+                dispatchIds(
+                        "sentinel-taken-for-the-first-expert",
+                        "The id -1 goes to the first local expert.",
+                        "DISPATCH-003",
                         (ids, _, op) -> {
                             for (int index = 0; index < ids.length; index++) {
                                 ids[index] = ids[index] == -1 ? op.firstExpert() : ids[index];
                             }
                         }),
-                dispatchIds("other-ranks-experts-wrapped", "Ids of another rank are taken modulo the local experts.", "DISPATCH-003",
+                dispatchIds(
+                        "other-ranks-experts-wrapped",
+                        "Ids of another rank are taken modulo the local experts.",
+                        "DISPATCH-003",
                         (ids, _, op) -> {
                             for (int index = 0; index < ids.length; index++) {
                                 ids[index] = ids[index] < 0
                                         ? ids[index]
-                                        : op.firstExpert() + Math.floorMod(ids[index] - op.firstExpert(), op.localExperts());
+                                        : op.firstExpert()
+                                                + Math.floorMod(ids[index] - op.firstExpert(), op.localExperts());
                             }
                         }),
-                dispatchIds("expert-overfull-at-eight", "An expert has room for eight rows: those beyond are dropped.", "DISPATCH-002",
+                dispatchIds(
+                        "expert-overfull-at-eight",
+                        "An expert has room for eight rows: those beyond are dropped.",
+                        "DISPATCH-002",
                         (ids, _, op) -> {
                             int[] room = new int[op.localExperts()];
                             for (int index = 0; index < ids.length; index++) {
@@ -237,7 +335,10 @@ final class RowFaults {
                                 }
                             }
                         }),
-                dispatchIds("last-expert-has-no-rows", "The last local expert is taken for another rank's.", "DISPATCH-003",
+                dispatchIds(
+                        "last-expert-has-no-rows",
+                        "The last local expert is taken for another rank's.",
+                        "DISPATCH-003",
                         (ids, _, op) -> {
                             for (int index = 0; index < ids.length; index++) {
                                 ids[index] = ids[index] == op.firstExpert() + op.localExperts() - 1 ? -1 : ids[index];
@@ -298,28 +399,60 @@ final class RowFaults {
 
     static List<Fault> combines() {
         return List.of(
-                combine("weights-ignored", "Rows are added without their weights.", "COMBINE-003", (_, row, before) -> before + row),
-                combine("weights-applied-twice", "Each weight is applied to the row and again to the sum.", "COMBINE-003",
+                combine(
+                        "weights-ignored",
+                        "Rows are added without their weights.",
+                        "COMBINE-003",
+                        (_, row, before) -> before + row),
+                combine(
+                        "weights-applied-twice",
+                        "Each weight is applied to the row and again to the sum.",
+                        "COMBINE-003",
                         (weight, row, before) -> before + weight * weight * row),
-                combine("weights-in-bfloat16", "Weights are rounded to bfloat16.", "COMBINE-001",
+                combine(
+                        "weights-in-bfloat16",
+                        "Weights are rounded to bfloat16.",
+                        "COMBINE-001",
                         (weight, row, before) -> before + FloatFormat.BF16.round(weight) * row),
-                combine("sum-in-bfloat16", "The sum is kept in bfloat16.", "COMBINE-001",
+                combine(
+                        "sum-in-bfloat16",
+                        "The sum is kept in bfloat16.",
+                        "COMBINE-001",
                         (weight, row, before) -> FloatFormat.BF16.round(before + weight * row)),
-                combine("sum-in-float16", "The sum is kept in float16.", "COMBINE-001",
+                combine(
+                        "sum-in-float16",
+                        "The sum is kept in float16.",
+                        "COMBINE-001",
                         (weight, row, before) -> FloatFormat.F16.round(before + weight * row)),
-                combine("weights-reversed", "The weights of a token are taken in reverse order.", "COMBINE-001",
-                        (weight, row, before) -> before + weight * row, RowFaults::reversed),
-                combine("weights-of-the-next-token", "Each token uses the next one's weights.", "COMBINE-001",
-                        (weight, row, before) -> before + weight * row, (weights, k) -> {
+                combine(
+                        "weights-reversed",
+                        "The weights of a token are taken in reverse order.",
+                        "COMBINE-001",
+                        (weight, row, before) -> before + weight * row,
+                        RowFaults::reversed),
+                combine(
+                        "weights-of-the-next-token",
+                        "Each token uses the next one's weights.",
+                        "COMBINE-001",
+                        (weight, row, before) -> before + weight * row,
+                        (weights, k) -> {
                             double[] changed = new double[weights.length];
                             for (int slot = 0; slot < weights.length; slot++) {
                                 changed[slot] = weights[(slot + k) % weights.length];
                             }
                             return changed;
                         }),
-                combine("last-row-wins", "Rows of one token overwrite each other.", "COMBINE-001", (weight, row, _) -> weight * row),
-                new OperatorFault<>("combine/missing-slot-poisons", "A slot without a row adds its weight times zero.", "COMBINE-002",
-                        Op.Combine.class, run -> {
+                combine(
+                        "last-row-wins",
+                        "Rows of one token overwrite each other.",
+                        "COMBINE-001",
+                        (weight, row, _) -> weight * row),
+                new OperatorFault<>(
+                        "combine/missing-slot-poisons",
+                        "A slot without a row adds its weight times zero.",
+                        "COMBINE-002",
+                        Op.Combine.class,
+                        run -> {
                             double[] weights = run.numbers(2);
                             int k = run.operand(2).shape()[1];
                             HostTensor result = run.result(0);
@@ -332,8 +465,12 @@ final class RowFaults {
                             }
                             run.write(0, y);
                         }),
-                new OperatorFault<>("combine/token-without-rows-left-out", "A token without rows keeps what memory held.",
-                        "COMBINE-002", Op.Combine.class, run -> {
+                new OperatorFault<>(
+                        "combine/token-without-rows-left-out",
+                        "A token without rows keeps what memory held.",
+                        "COMBINE-002",
+                        Op.Combine.class,
+                        run -> {
                             int[] origins = run.integers(1);
                             int k = run.operand(2).shape()[1];
                             HostTensor result = run.result(0);
@@ -350,8 +487,12 @@ final class RowFaults {
                             }
                             run.write(0, y);
                         }),
-                new OperatorFault<>("combine/columns-beyond-eight-from-the-first-row", "Columns after the first vector are the first row's.",
-                        "COMBINE-001", Op.Combine.class, run -> {
+                new OperatorFault<>(
+                        "combine/columns-beyond-eight-from-the-first-row",
+                        "Columns after the first vector are the first row's.",
+                        "COMBINE-001",
+                        Op.Combine.class,
+                        run -> {
                             HostTensor result = run.result(0);
                             double[] y = result.doubles();
                             int width = result.shape()[1];

@@ -14,10 +14,14 @@ import java.util.Map;
 /** A fault of what is compiled or computed. Every hook does nothing unless a fault overrides it; state belongs in {@link RunAccess#memory}. */
 public abstract class RunFault extends Fault {
 
-    /** Describes a fault as {@link Fault} does. */
-    @SafeVarargs
-    protected RunFault(String id, String description, String rule, Class<? extends Op>... ops) {
+    /** Describes a fault of one or more operators' kernels as {@link Fault} does. */
+    protected RunFault(String id, String description, String rule, List<Class<? extends Op>> ops) {
         super(id, description, rule, ops);
+    }
+
+    /** Describes a fault outside kernels as {@link Fault} does. */
+    protected RunFault(String id, String description, String rule) {
+        super(id, description, rule, List.of());
     }
 
     @Override

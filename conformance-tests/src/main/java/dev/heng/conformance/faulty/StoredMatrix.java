@@ -31,7 +31,9 @@ final class StoredMatrix {
 
     /** Returns a weight's numbers: a vector [N], a matrix [N, K], or all experts' [E, N, K]. */
     static double[] numbers(TensorType type, WeightSource.WeightData data) {
-        int n = type.shape().rank() == 1 ? 1 : Math.toIntExact(type.shape().dim(-2).size());
+        int n = type.shape().rank() == 1
+                ? 1
+                : Math.toIntExact(type.shape().dim(-2).size());
         int k = Math.toIntExact(type.shape().dim(-1).size());
         List<WeightSource.Part> parts = data.parts();
         double[] numbers = new double[parts.size() * n * k];
@@ -50,7 +52,8 @@ final class StoredMatrix {
                 double[] scales = scales(blocks.scaleType(), part);
                 int across = Math.ceilDiv(k, blocks.blockColumns());
                 for (int index = 0; index < elements.length; index++) {
-                    elements[index] *= scales[index / k / blocks.blockRows() * across + index % k / blocks.blockColumns()];
+                    elements[index] *=
+                            scales[index / k / blocks.blockRows() * across + index % k / blocks.blockColumns()];
                 }
                 yield elements;
             }

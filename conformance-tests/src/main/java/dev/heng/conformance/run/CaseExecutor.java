@@ -17,15 +17,25 @@ import java.util.List;
 import java.util.Map;
 import java.util.Objects;
 
-/** Takes one case to its state. Runs on the thread that opened both backends. */
-final class CaseExecutor {
+/** Takes one case to its state. Stateless; runs on the thread that opened both backends. */
+public final class CaseExecutor {
 
     /** Two finite fillings of unlike sign in every type: 12.1 and -48.6 in F32, 2.6 and -3.1 in F16. */
     private static final byte[] POISONS = {0x41, (byte) 0xC2};
 
     private CaseExecutor() {}
 
-    static CaseResult execute(
+    /**
+     * Executes one case and judges it.
+     *
+     * @param one the case
+     * @param request seed and replay line
+     * @param device the backend under test, opened on this thread
+     * @param oracle the backend {@code reference}, opened on this thread
+     * @param another opens further backends like {@code device}, for experiments that need two
+     * @return what became of it; never throws for what a backend does
+     */
+    public static CaseResult execute(
             ConformanceCase one, RunRequest request, Backend device, Backend oracle, BackendOpener another) {
         long start = System.nanoTime();
         Found found;

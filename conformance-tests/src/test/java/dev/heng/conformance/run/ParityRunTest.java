@@ -4,9 +4,9 @@ import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertFalse;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
-import dev.heng.conformance.faulty.Fault;
 import dev.heng.conformance.faulty.FaultyBackend;
 import dev.heng.conformance.faulty.RunAccess;
+import dev.heng.conformance.faulty.RunFault;
 import dev.heng.conformance.suite.ConformanceCase;
 import dev.heng.conformance.suite.HostTensor;
 import dev.heng.conformance.suite.Level;
@@ -28,7 +28,7 @@ final class ParityRunTest {
     private static final RunRequest ADD =
             RunRequest.of("reference", Level.SMOKE).onlyCases("smoke_ADD_001_roundsTheSumOnce/f32/*");
 
-    private static RunReport run(RunRequest request, Fault fault) {
+    private static RunReport run(RunRequest request, RunFault fault) {
         return ParityRun.run(SUITE, request, () -> new FaultyBackend(Backends.reference(), fault), Backends::reference);
     }
 
@@ -79,18 +79,20 @@ final class ParityRunTest {
 
     @Test
     void aCaseThatDoesNotEndCostsOneCaseAndTheRunGoesOn() {
-        RunReport report = run(ADD.within(Duration.ofMillis(1500)), new Fault("test/hangs-on-three", "*") {
-            @Override
-            protected void beforeRun(RunAccess run) {
-                if (run.operand(0).shape()[0] == 1) {
-                    try {
-                        Thread.sleep(60_000);
-                    } catch (InterruptedException interrupted) {
-                        Thread.currentThread().interrupt();
+        RunReport report = run(
+                ADD.within(Duration.ofMillis(1500)),
+                new RunFault("test/hangs-on-three", "For this test only.", "RUN-001") {
+                    @Override
+                    protected void beforeRun(RunAccess run) {
+                        if (run.input("a").shape()[0] == 1) {
+                            try {
+                                Thread.sleep(60_000);
+                            } catch (InterruptedException interrupted) {
+                                Thread.currentThread().interrupt();
+                            }
+                        }
                     }
-                }
-            }
-        });
+                });
         assertEquals(1, report.counts().get(CaseState.TIMEOUT));
         assertEquals(2, report.counts().get(CaseState.PASS));
         assertFalse(report.isGreen());
@@ -98,7 +100,7 @@ final class ParityRunTest {
 
     @Test
     void anExceptionOutsideTheContractIsAnError() {
-        RunReport report = run(ADD, new Fault("test/throws", "*") {
+        RunReport report = run(ADD, new RunFault("test/throws", "For this test only.", "RUN-001") {
             @Override
             protected void afterRun(RunAccess run) {
                 throw new UnsupportedOperationException("oops");
@@ -110,7 +112,7 @@ final class ParityRunTest {
 
     @Test
     void aFailingOracleMakesCasesUntrustedAndTheRunRed() {
-        Fault wrong = new Fault("test/wrong", "*") {
+        RunFault wrong = new RunFault("test/wrong", "For this test only.", "RUN-001") {
             @Override
             protected void afterRun(RunAccess run) {
                 byte[] bytes = run.output("y").bytes();

@@ -37,19 +37,28 @@ import org.junit.jupiter.params.provider.MethodSource;
 final class ChainFaultsTest {
 
     private static final Suite SUITE = Suite.standard();
+    private static final String DESCRIPTION = "Puts a model together in another way than its graph says.";
     private static final String V3 = "smoke_EMBED_001_prefillsAndDecodesAModel/deepseek-v3/bf16/w=bf16/short";
     private static final String V3_F32 = "required_EMBED_001_prefillsAndDecodesAModel/deepseek-v3/f32/w=f32/short";
     private static final String GLM = "smoke_EMBED_001_prefillsAndDecodesAModel/glm-4.5/bf16/w=bf16/short";
     private static final String MOE = "smoke_ROUTE_013_routesWorksAndCombines/deepseek-v3/bf16/w=bf16/T=7";
     private static final String LITE = "smoke_ROUTE_013_routesWorksAndCombines/deepseek-v2-lite/bf16/w=bf16/T=7";
 
+    /** A fault and the chain that must find it. */
+    record Planted(RunFault fault, String cases) {
+        @Override
+        public String toString() {
+            return fault.id();
+        }
+    }
+
     /** Compiles another graph: other operators, or other operands, under the same names. */
-    private static final class Rewrite extends Fault {
+    private static final class Rewrite extends RunFault {
         private final UnaryOperator<Op> ops;
         private final BiFunction<Node, List<Value>, List<Value>> operands;
 
-        Rewrite(String id, String cases, UnaryOperator<Op> ops, BiFunction<Node, List<Value>, List<Value>> operands) {
-            super(id, cases);
+        Rewrite(String id, UnaryOperator<Op> ops, BiFunction<Node, List<Value>, List<Value>> operands) {
+            super(id, DESCRIPTION, "RUN-016");
             this.ops = ops;
             this.operands = operands;
         }
@@ -89,25 +98,27 @@ final class ChainFaultsTest {
         }
     }
 
-    private static Fault op(String id, String cases, UnaryOperator<Op> change) {
-        return new Rewrite(id, cases, change, (_, operands) -> operands);
+    private static Planted op(String id, String cases, UnaryOperator<Op> change) {
+        return new Planted(new Rewrite(id, change, (_, operands) -> operands), cases);
     }
 
-    private static Fault operands(String id, String cases, BiFunction<Node, List<Value>, List<Value>> change) {
-        return new Rewrite(id, cases, op -> op, change);
+    private static Planted operands(String id, String cases, BiFunction<Node, List<Value>, List<Value>> change) {
+        return new Planted(new Rewrite(id, op -> op, change), cases);
     }
 
     /** Replaces the weights whose names end so. */
-    private static Fault weight(String id, String cases, String suffix, UnaryOperator<WeightSource.WeightData> change) {
-        return new Fault(id, cases) {
+    private static Planted weight(
+            String id, String cases, String suffix, UnaryOperator<WeightSource.WeightData> change) {
+        RunFault fault = new RunFault(id, DESCRIPTION, "RUN-016") {
             @Override
             protected WeightSource.WeightData weight(Value weight, WeightSource.WeightData data) {
                 return weight.name().endsWith(suffix) ? change.apply(data) : data;
             }
         };
+        return new Planted(fault, cases);
     }
 
-    static List<Fault> faults() {
+    static List<Planted> faults() {
         return List.of(
                 op(
                         "chain/softmax-scale-without-mscale",
@@ -163,18 +174,20 @@ final class ChainFaultsTest {
                     Collections.swap(parts, 3, 4);
                     return new WeightSource.WeightData(parts);
                 }),
-                new Fault("chain/one-row-stale", V3) {
-                    @Override
-                    protected void afterRun(RunAccess run) {
-                        byte[] logits = run.output("logits").bytes();
-                        int rows = run.output("logits").shape()[0];
-                        if (rows > 1) {
-                            int row = logits.length / rows;
-                            System.arraycopy(logits, 0, logits, row, row);
-                            run.write("logits", logits);
-                        }
-                    }
-                });
+                new Planted(
+                        new RunFault("chain/one-row-stale", DESCRIPTION, "RUN-016") {
+                            @Override
+                            protected void afterRun(RunAccess run) {
+                                byte[] logits = run.output("logits").bytes();
+                                int rows = run.output("logits").shape()[0];
+                                if (rows > 1) {
+                                    int row = logits.length / rows;
+                                    System.arraycopy(logits, 0, logits, row, row);
+                                    run.write("logits", logits);
+                                }
+                            }
+                        },
+                        V3));
     }
 
     private static Op plainFrequencies(Op.Rope rope) {
@@ -185,17 +198,17 @@ final class ChainFaultsTest {
         return new Op.Rope(rope.headDim(), rope.offset(), rope.pairing(), new RopeFrequencies(inverse, 1));
     }
 
-    private static RunReport judge(Fault fault) {
+    private static RunReport judge(Planted planted) {
         return ParityRun.run(
                 SUITE,
-                RunRequest.of("faulty", Level.SMOKE).onlyCases(fault.cases()),
-                () -> new FaultyBackend(Backends.reference(), fault),
+                RunRequest.of("faulty", Level.SMOKE).onlyCases(planted.cases()),
+                () -> planted.fault().plant(Backends.reference()),
                 Backends::reference);
     }
 
     @ParameterizedTest
     @MethodSource("faults")
-    void whatIsPutTogetherWrongIsFound(Fault fault) {
+    void whatIsPutTogetherWrongIsFound(Planted fault) {
         CaseResult result = judge(fault).results().getFirst();
         assertEquals(CaseState.FAIL, result.state(), () -> fault + ": " + result.reason());
         assertEquals(result.reason(), judge(fault).results().getFirst().reason());

@@ -8,13 +8,14 @@
 //   TensorMap weights  [experts * features, k]: gate where fused. Box {128 bytes, 64 rows}, swizzle 128B.
 //   TensorMap up       as weights, up's where fused; else weights again.
 //   TensorMap tokens   [rows, k]. Box {128 bytes, shape[2] rows}, swizzle 128B.
-//   TensorMap scales   e4m3: float32 [ceil(k / 128), pitch], box {shape[1], 1}, no swizzle (quantize.cu); else tokens again.
+//   TensorMap scales   e4m3: float32 [ceil(k / 128), pitch] (quantize.cu), as 64-bit elements {pitch / 2, ceil(k / 128)} because a box is at
+//                      most 256 elements wide: box {shape[1] / 2, 1}, no swizzle; else tokens again.
 //   const float *weight_scales, *up_scales   e4m3: float32 [experts, ceil(features / 128), ceil(k / 128)]; else null.
 //   bf16 *out          [rows, features], 16-byte aligned.
 //   const int *plan    of heng_group_plan for widest = shape[1].
 //   int features, k    features: of one weight (a multiple of 8); k: a multiple of 8 (bf16) or 16 (e4m3).
 //
-// Tensor maps: cuTensorMapEncodeTiled(map, type BFLOAT16 (9) or UINT8 (0) or FLOAT32 (7), rank 2, address (16-byte aligned), dims {inner,
+// Tensor maps: cuTensorMapEncodeTiled(map, type BFLOAT16 (9) or UINT8 (0) or UINT64 (4), rank 2, address (16-byte aligned), dims {inner,
 // outer} in elements, strides {bytes of a row} (a multiple of 16), box, element strides {1, 1}, interleave NONE (0), swizzle 128B (3) or
 // NONE (0), L2 promotion 256B (3), fill with zeros (0)). A map stays valid while address and sizes do: encode once for each tensor. The
 // outer dimension of tokens may be the capacity: rows past the last offset are read, at most a tile of them, and never used.

@@ -1,6 +1,6 @@
 // From accumulators, which hold features by tokens, to rows of tokens in memory.
 //
-// Each warpgroup turns 64 features by 64 tokens at a time through shared memory (stmatrix with .trans) and writes 128 bytes of every row,
+// Each warpgroup turns 64 features by 64 (or 32) tokens at a time through shared memory (stmatrix with .trans) and writes 128 bytes of every row,
 // 16 bytes a lane. Rows past the expert's and features past the weight's are not written.
 #pragma once
 #include "mbarrier.cuh"
@@ -38,17 +38,24 @@ template <int N> struct Columns {
 
     /// Accumulator `i` (0 to 3) of the group of 8 columns `group`.
     __device__ __forceinline__ float at(int group, int i) const { return d[group / (WIDTH / 8)][group % (WIDTH / 8) * 4 + i]; }
+    __device__ __forceinline__ void add(int group, int i, float value) { d[group / (WIDTH / 8)][group % (WIDTH / 8) * 4 + i] += value; }
+    __device__ __forceinline__ void clear() {
+#pragma unroll
+        for (int half = 0; half < HALVES; half++)
+#pragma unroll
+            for (int i = 0; i < WIDTH / 2; i++) d[half][i] = 0.0f;
+    }
 };
 
-/// Puts 64 tokens (from group of 8 columns 8 * chunk on) of one block into the warpgroup's staging room, rounded to bf16.
+/// Puts TOKENS tokens (from column TOKENS * chunk on) of one block into the warpgroup's staging room, rounded to bf16.
 /// FUSED: SwiGLU of `block` and `up`, each rounded first, as the graph's own operators would; else `up` is not looked at.
-template <bool FUSED, int N>
+template <bool FUSED, int TOKENS, int N>
 __device__ __forceinline__ void stage_chunk(const Columns<N> &block, const Columns<N> &up, int chunk, u32 staging, int pitch, int warp,
                                             int lane) {
     const u32 address = staging + (lane / 16 * 8 + lane % 8) * pitch + warp * 32 + lane / 8 % 2 * 16;
 #pragma unroll
-    for (int pair = 0; pair < 4; pair++) {
-        const int group = chunk * 8 + pair * 2;
+    for (int pair = 0; pair < TOKENS / 16; pair++) {
+        const int group = chunk * (TOKENS / 8) + pair * 2;
         u32 packed[4] = {0, 0, 0, 0};
 #pragma unroll
         for (int i = 0; i < 4; i++) {
@@ -66,11 +73,11 @@ __device__ __forceinline__ void stage_chunk(const Columns<N> &block, const Colum
 }
 
 /// Writes the staged chunk: `out` points at the chunk's first row and feature. THREADS threads take part.
-template <int THREADS, bool FUSED>
+template <int THREADS, int TOKENS, bool FUSED>
 __device__ __forceinline__ void write_chunk(u16 *out, long long pitch_out, u32 staged, u32 staged_up, int pitch, int rows, int features,
                                             int thread) {
 #pragma unroll
-    for (int i = 0; i < 512 / THREADS; i++) {
+    for (int i = 0; i < TOKENS * 8 / THREADS; i++) {
         const int piece = thread + i * THREADS;
         const int row = piece / 8;
         const int feature = piece % 8 * 8;
@@ -90,18 +97,21 @@ __device__ __forceinline__ void write_chunk(u16 *out, long long pitch_out, u32 s
 template <class S, int N>
 __device__ __forceinline__ void write_tile(const Columns<N> (&blocks)[S::BLOCKS], const Stages<S> stages, const Tile &tile, u16 *out,
                                            int features, int group, int thread) {
+    // Else the compiler computes the addresses below ahead of the products and has no registers left for those.
+    asm volatile("" : "+r"(thread));
     const int warp = thread / 32;
     const int lane = thread % 32;
-    constexpr int CHUNKS = ceil_div(N, 64);
+    constexpr int TOKENS = S::STAGING_TOKENS;
+    constexpr int CHUNKS = ceil_div(N, TOKENS);
 #pragma unroll
     for (int chunk = 0; chunk < CHUNKS; chunk++) {
-        u16 *const rows_out = out + (long long)(tile.row + chunk * 64) * features;
-        const int rows = tile.rows - chunk * 64;
+        u16 *const rows_out = out + (long long)(tile.row + chunk * TOKENS) * features;
+        const int rows = tile.rows - chunk * TOKENS;
         if constexpr (S::FUSED && S::BLOCKS == 1) {
             // Gate and up sit in different warpgroups and meet in shared memory.
-            stage_chunk<false, N>(blocks[0], blocks[0], chunk, stages.staging(group), S::STAGING_PITCH, warp, lane);
+            stage_chunk<false, TOKENS, N>(blocks[0], blocks[0], chunk, stages.staging(group), S::STAGING_PITCH, warp, lane);
             named_barrier(1, 256);
-            write_chunk<256, true>(rows_out + tile.feature, features, stages.staging(0), stages.staging(1), S::STAGING_PITCH, rows,
+            write_chunk<256, TOKENS, true>(rows_out + tile.feature, features, stages.staging(0), stages.staging(1), S::STAGING_PITCH, rows,
                                    features - tile.feature, group * 128 + thread);
             named_barrier(1, 256);
         } else {
@@ -109,12 +119,12 @@ __device__ __forceinline__ void write_tile(const Columns<N> (&blocks)[S::BLOCKS]
 #pragma unroll
             for (int block = 0; block < OUTPUTS; block++) {
                 const int feature = tile.feature + (group * OUTPUTS + block) * 64;
-                stage_chunk<S::FUSED, N>(blocks[block], blocks[S::BLOCKS - 1], chunk, stages.staging(group), S::STAGING_PITCH, warp, lane);
+                stage_chunk<S::FUSED, TOKENS, N>(blocks[block], blocks[S::BLOCKS - 1], chunk, stages.staging(group), S::STAGING_PITCH, warp, lane);
                 if (group == 0)
                     named_barrier(2, 128);
                 else
                     named_barrier(3, 128);
-                write_chunk<128, false>(rows_out + feature, features, stages.staging(group), 0, S::STAGING_PITCH, rows, features - feature,
+                write_chunk<128, TOKENS, false>(rows_out + feature, features, stages.staging(group), 0, S::STAGING_PITCH, rows, features - feature,
                                         thread);
                 if (group == 0)
                     named_barrier(2, 128);

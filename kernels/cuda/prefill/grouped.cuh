@@ -23,11 +23,7 @@ __device__ __forceinline__ void multiply_bf16(Columns<N> (&blocks)[S::BLOCKS], c
                                               int lane) {
     constexpr int WIDTH = Columns<N>::WIDTH;
 #pragma unroll
-    for (int block = 0; block < S::BLOCKS; block++)
-#pragma unroll
-        for (int half = 0; half < Columns<N>::HALVES; half++)
-#pragma unroll
-            for (int i = 0; i < WIDTH / 2; i++) blocks[block].d[half][i] = 0.0f;
+    for (int block = 0; block < S::BLOCKS; block++) blocks[block].clear();
     u32 previous = 0;
     for (int step = 0; step < steps; step++) {
         barrier_wait(stages.full(place.stage), place.parity);
@@ -73,8 +69,9 @@ struct ScaleRow {
     __device__ __forceinline__ float at(int step) const { return __shfl_sync(0xffffffffu, step & 32 ? high : low, step & 31); }
 };
 
-/// Turns at the matrix unit. Without them both warpgroups start on the same stage together, finish together and promote together, and the
-/// matrix unit idles meanwhile. A warpgroup waits for its turn before it issues a stage's products and passes it on right after.
+/// Turns at the matrix unit. It serves two warpgroups' products in alternation, so that without turns both finish together and promote
+/// together while the unit idles. A warpgroup waits for its turn before it issues a stage's products, and passes it on when only the last of
+/// them is left: the other's first then follows without a gap, and this one promotes meanwhile.
 struct Turns {
     static __device__ __forceinline__ void wait(int group) {
         if (group == 0)
@@ -90,42 +87,59 @@ struct Turns {
     }
 };
 
+/// Columns of one round of products of an e4m3 tile of N: its fresh accumulators must fit beside the sums of all N.
+__host__ __device__ constexpr int e4m3_round(int n) {
+    const int rounds = n <= 144 ? 1 : ceil_div(n, n <= 256 ? 96 : 80);
+    return rounds == 1 ? n : ceil_div(ceil_div(n, rounds), 16) * 16;
+}
+
+/// One round of a stage: products of columns START to START + e4m3_round(N), promoted into the sums; then the rounds after it. All rounds
+/// use the same `products`, which keeps them in the same registers.
+template <int N, int START>
+__device__ __forceinline__ void multiply_rounds(Columns<N> &sums, float (&products)[e4m3_round(N) / 2], u64 weights, u32 tokens, u32 scales,
+                                                float of_weights, int group) {
+    constexpr int WIDTH = e4m3_round(N) < N - START ? e4m3_round(N) : N - START;
+    // Scales before the turn: shared memory is slow to answer while the matrix unit reads it. Of each 16 columns a lane's four lie together
+    // (quantize.cu).
+    float scale[ceil_div(WIDTH, 16)][4];
+#pragma unroll
+    for (int pair = 0; pair < ceil_div(WIDTH, 16); pair++) {
+        asm volatile("ld.shared.v4.f32 {%0, %1, %2, %3}, [%4];"
+                     : "=f"(scale[pair][0]), "=f"(scale[pair][1]), "=f"(scale[pair][2]), "=f"(scale[pair][3])
+                     : "r"(scales + START * 4 + pair * 64));
+#pragma unroll
+        for (int i = 0; i < 4; i++) scale[pair][i] *= of_weights;
+    }
+    const u64 columns = tile_descriptor(tokens + START * 128);
+    Turns::wait(group);
+    wgmma_fence();
+#pragma unroll
+    for (int k = 0; k < 4; k++) {
+        Wgmma<WIDTH>::e4m3(reinterpret_cast<float(&)[WIDTH / 2]>(products), weights + 2 * k, columns + 2 * k, k);
+        if (k >= 2) wgmma_commit();
+    }
+    wgmma_wait<1>();
+    Turns::pass(group);
+    wgmma_wait<0>();
+#pragma unroll
+    for (int i = 0; i < WIDTH / 2; i++) sums.add(START / 8 + i / 4, i % 4, products[i] * scale[i / 8][i % 8 / 4 * 2 + i % 2]);
+    if constexpr (START + WIDTH < N) multiply_rounds<N, START + WIDTH>(sums, products, weights, tokens, scales, of_weights, group);
+}
+
 template <class S, int N>
 __device__ __forceinline__ void multiply_e4m3(Columns<N> (&blocks)[S::BLOCKS], const Stages<S> stages, RingPlace &place, int steps, int group,
                                               int lane, ScaleRow weight_scale, const float *weight_scale_row) {
-    static_assert(S::BLOCKS == 1 && Columns<N>::HALVES == 1, "sums and products of two blocks do not fit the registers");
-    constexpr int PAIRS = ceil_div(N, 16);
-#pragma unroll
-    for (int i = 0; i < N / 2; i++) blocks[0].d[0][i] = 0.0f;
+    static_assert(S::BLOCKS == 1, "sums and products of two blocks do not fit the registers");
+    blocks[0].clear();
+    float products[e4m3_round(N) / 2];
     for (int step = 0; step < steps; step++) {
         if (step != 0 && step % 64 == 0) weight_scale.fetch(weight_scale_row, step, steps, lane);
-        float products[N / 2];
-        barrier_wait(stages.full(place.stage), place.parity);
-        const u64 weights = tile_descriptor(stages.weights(place.stage, group));
-        const u64 tokens = tile_descriptor(stages.tokens(place.stage));
-        Turns::wait(group);
-        wgmma_fence();
-#pragma unroll
-        for (int k = 0; k < 4; k++) Wgmma<N>::e4m3(products, weights + 2 * k, tokens + 2 * k, k);
-        wgmma_commit();
-        Turns::pass(group);
-        // Scales while the matrix unit works: of each 16 columns a lane's four lie together (quantize.cu).
         const float of_weights = weight_scale.at(step);
-        const u32 scales = stages.scales(place.stage) + lane % 4 * 16;
-        float scale[PAIRS][4];
-#pragma unroll
-        for (int pair = 0; pair < PAIRS; pair++) {
-            asm volatile("ld.shared.v4.f32 {%0, %1, %2, %3}, [%4];"
-                         : "=f"(scale[pair][0]), "=f"(scale[pair][1]), "=f"(scale[pair][2]), "=f"(scale[pair][3])
-                         : "r"(scales + pair * 64));
-#pragma unroll
-            for (int i = 0; i < 4; i++) scale[pair][i] *= of_weights;
-        }
-        wgmma_wait<0>();
+        barrier_wait(stages.full(place.stage), place.parity);
+        multiply_rounds<N, 0>(blocks[0], products, tile_descriptor(stages.weights(place.stage, group)), stages.tokens(place.stage),
+                              stages.scales(place.stage) + lane % 4 * 16, of_weights, group);
         stages.release(place.stage, lane);
         place.advance<S::STAGES>();
-#pragma unroll
-        for (int i = 0; i < N / 2; i++) blocks[0].d[0][i] += products[i] * scale[i / 8][i % 8 / 4 * 2 + i % 2];
     }
 }
 

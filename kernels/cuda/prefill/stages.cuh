@@ -36,9 +36,10 @@ template <Element ELEMENT_, int BLOCKS_, int COLUMNS_, int STAGES_, int CLUSTER_
     static constexpr int TOKENS_AT = STAGES * WEIGHT_BYTES;
     static constexpr int SCALES_AT = TOKENS_AT + STAGES * TOKEN_BYTES;
     static constexpr int STAGING_AT = SCALES_AT + STAGES * SCALE_ROOM;
-    /// The epilogue turns 64 tokens by 64 features at a time for each warpgroup; rows of 144 bytes keep the banks apart.
+    /// The epilogue turns this many tokens by 64 features at a time for each warpgroup; rows of 144 bytes keep the banks apart.
+    static constexpr int STAGING_TOKENS = ELEMENT == Element::E4M3 && COLUMNS > 256 ? 32 : 64;
     static constexpr int STAGING_PITCH = 144;
-    static constexpr int STAGING_BYTES = 64 * STAGING_PITCH;
+    static constexpr int STAGING_BYTES = STAGING_TOKENS * STAGING_PITCH;
     static constexpr int TILES_AT = STAGING_AT + 2 * STAGING_BYTES;
     /// One tile for each stage, and the producer's next.
     static constexpr int BARRIERS_AT = TILES_AT + (STAGES + 1) * (int)sizeof(Tile);
@@ -97,13 +98,12 @@ __device__ __forceinline__ void produce(const Stages<S> stages, Tile *tiles, con
     const int clusters = gridDim.x / S::CLUSTER;
     TileWalk walk(plan, ceil_div(ceil_div(features, S::FEATURES), S::CLUSTER));
     RingPlace place;
-    const u64 once = policy_evict_first();
     const u64 often = policy_evict_normal();
     Tile &next = tiles[S::STAGES]; // not in registers: the producer has few
     bool more = walk.find(cluster, S::FEATURES, S::CLUSTER, rank, next);
     for (int index = cluster + clusters; more; index += clusters) {
         Tile tile = next;
-        const u64 policy = walk.weights_again() ? often : once;
+        const u64 policy = walk.weights_again() ? policy_evict_normal() : policy_evict_first();
         more = walk.find(index, S::FEATURES, S::CLUSTER, rank, next);
         tile.next_expert = next.expert;
         tile.next_feature = next.feature;
@@ -131,7 +131,7 @@ __device__ __forceinline__ void produce(const Stages<S> stages, Tile *tiles, con
                     load_box_for_all(sources.tokens, stages.tokens(place.stage) + box * S::BOX * 128, full, column,
                                      tile.row + box * S::BOX, often, (1 << S::CLUSTER) - 1);
             }
-            if (S::ELEMENT == Element::E4M3) load_box(sources.scales, stages.scales(place.stage), full, tile.scale, step, often);
+            if (S::ELEMENT == Element::E4M3) load_box(sources.scales, stages.scales(place.stage), full, tile.scale / 2, step, often);
         }
     }
     barrier_wait(stages.empty(place.stage), place.parity ^ 1);

@@ -5,7 +5,7 @@ import ctypes
 import torch
 
 _cuda = ctypes.CDLL("libcuda.so.1")
-BF16, F32, BYTES = 9, 7, 0
+BF16, PAIRS, BYTES = 9, 4, 0  # types of tensor maps: bfloat16, 64 bits, 8 bits
 
 
 def check(status, what):

@@ -76,8 +76,8 @@ class Grouped:
         token_map = self._map(tokens, self.box)
         scale_map = token_map
         if scales is not None:
-            scale_map = device.tensor_map(device.F32, 4, scales.data_ptr(), scales.shape[1], scales.shape[0], scales.shape[1] * 4,
-                                          self.columns, 1, 0)
+            scale_map = device.tensor_map(device.PAIRS, 8, scales.data_ptr(), scales.shape[1] // 2, scales.shape[0],
+                                          scales.shape[1] * 4, self.columns // 2, 1, 0)
         features, k = weights.shape[1], weights.shape[2]
         grid = MULTIPROCESSORS // self.cluster * self.cluster
         arguments = (weight_map, up_map, token_map, scale_map, weight_scales, up_scales if up is not None else weight_scales, out, plan,

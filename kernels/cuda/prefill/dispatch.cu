@@ -4,7 +4,7 @@
 //   heng_group_scan    counts -> offsets of the experts, and where each chunk's items of each expert begin
 //   heng_group_place   ids, starts -> origins (row -> item) and inverse (item -> row)
 //   heng_group_plan    offsets -> tiles of the grouped GEMMs (schedule.cuh)
-//   heng_gather_rows   x, origins -> rows
+//   heng_scatter_rows  x, inverse -> rows
 //   heng_combine       rows, inverse, weights -> y
 //
 // An item is a (token, slot) pair, numbered token * slots + slot. Rows are sorted by expert, within an expert by item (DISPATCH-001); the
@@ -144,15 +144,20 @@ extern "C" __global__ void __launch_bounds__(CHUNK) heng_group_plan(const int *o
     }
 }
 
-/// rows[r] = x[origins[r] / slots], 16 bytes at a time; `pieces` = bytes of a row / 16. Grid: (items) blocks of 256, or fewer: it strides.
+/// rows[inverse[t * slots + s]] = x[t], 16 bytes at a time; `pieces` = bytes of a row / 16. By token and not by row: x is read once, while
+/// the rows of one token lie far apart. Blocks of 256; the grid strides over tokens.
 extern "C" __global__ void __launch_bounds__(256)
-    heng_gather_rows(const uint4 *x, const int *origins, const int *offsets, int experts, int slots, int pieces, uint4 *rows) {
-    const int count = offsets[experts];
-    for (int row = blockIdx.x; row < count; row += gridDim.x) {
-        const uint4 *source = x + (long long)(origins[row] / slots) * pieces;
-        uint4 *target = rows + (long long)row * pieces;
-#pragma unroll 4
-        for (int piece = threadIdx.x; piece < pieces; piece += 256) target[piece] = source[piece];
+    heng_scatter_rows(const uint4 *x, const int *inverse, int tokens, int slots, int pieces, uint4 *rows) {
+    for (int token = blockIdx.x; token < tokens; token += gridDim.x) {
+        const int *targets = inverse + (long long)token * slots;
+        for (int piece = threadIdx.x; piece < pieces; piece += 256) {
+            const uint4 value = x[(long long)token * pieces + piece];
+#pragma unroll 8
+            for (int slot = 0; slot < slots; slot++) {
+                const int row = targets[slot];
+                if (row >= 0) rows[(long long)row * pieces + piece] = value;
+            }
+        }
     }
 }
 

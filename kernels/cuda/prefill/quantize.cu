@@ -1,4 +1,4 @@
-// Activations to E4M3 with one scale for 128 columns of a row (QUANT-050 to QUANT-053), with or without a gather on the way.
+// Activations to E4M3 with one scale for 128 columns of a row (QUANT-050 to QUANT-053), with or without the dispatch to experts on the way.
 //
 // Scales are written transposed, float32 [ceil(k / 128), pitch], so that a tile's scales for one step of K lie side by side and travel as
 // one box. An expert's rows begin at column scale_start (schedule.cuh), and of each 16 columns the order is that in which the matrix
@@ -37,32 +37,46 @@ __device__ __forceinline__ int expert_of(const int *offsets, int experts, int ro
     return low;
 }
 
+/// Where the scales of a row lie.
+__device__ __forceinline__ int scale_column(const int *offsets, int experts, int row) {
+    const int expert = expert_of(offsets, experts, row);
+    const int within = row - offsets[expert];
+    const int column = within % 16;
+    return scale_start(expert, offsets[expert]) + within - column + column % 8 / 2 * 4 + column / 8 * 2 + column % 2;
+}
+
 } // namespace
 
-/// q e4m3 [rows, k] = quantised x[origins[r] / slots] (origins null: x[r]), for r < offsets[experts]. x bf16 [.., k], k a multiple of 16.
-/// offsets also place the scales; for rows of one matrix without experts pass {0, rows} and experts = 1.
+/// Rows of q (e4m3 [rows, k]) for each row t of x (bf16 [.., k], k a multiple of 16): row inverse[t * slots + s] for every slot that has
+/// one, tokens rows of x in all; or, where inverse is null, row t itself for t < offsets[experts] (slots and tokens are not looked at).
+/// offsets also place the scales; for rows of one matrix without experts pass {0, rows} and experts = 1. slots <= 64.
 /// power_of_two: the scale is the smallest power of two not below QUANT-050's. A NaN or infinity makes its scale NaN (QUANT-043).
-/// Blocks of 128 threads: 16 lanes take 128 columns. The grid strides over rows.
+/// Blocks of 128 threads: 16 lanes take 128 columns. The grid strides over rows of x.
 extern "C" __global__ void __launch_bounds__(128)
-    heng_quantize_e4m3(const u16 *x, const int *origins, const int *offsets, int experts, int slots, int k, int pitch, int power_of_two, u8 *q,
-                       float *scales) {
-    const int count = offsets[experts];
+    heng_quantize_e4m3(const u16 *x, const int *inverse, const int *offsets, int experts, int tokens, int slots, int k, int pitch,
+                       int power_of_two, u8 *q, float *scales) {
+    __shared__ int targets[64];
+    __shared__ int scale_columns[64];
+    const int count = inverse == nullptr ? offsets[experts] : tokens;
+    const int copies = inverse == nullptr ? 1 : slots;
     const int lane = threadIdx.x % 16;
     const int first = threadIdx.x / 16;
     const int groups = ceil_div(k, 128);
     // The 16 lanes of one group of columns: the other half of the warp may be past the end.
     const u32 half = threadIdx.x & 16 ? 0xffff0000u : 0xffffu;
-    for (int row = blockIdx.x; row < count; row += gridDim.x) {
-        const int expert = expert_of(offsets, experts, row);
-        const int within = row - offsets[expert];
-        const int column16 = within % 16;
-        const int scale_column = scale_start(expert, offsets[expert]) + within - column16 + column16 % 8 / 2 * 4 + column16 / 8 * 2 + column16 % 2;
-        const u16 *source = x + (long long)(origins == nullptr ? row : origins[row] / slots) * k;
+    for (int token = blockIdx.x; token < count; token += gridDim.x) {
+        __syncthreads();
+        if (threadIdx.x < copies) {
+            const int row = inverse == nullptr ? token : inverse[(long long)token * slots + threadIdx.x];
+            targets[threadIdx.x] = row;
+            if (row >= 0) scale_columns[threadIdx.x] = scale_column(offsets, experts, row);
+        }
+        __syncthreads();
 #pragma unroll 4
         for (int group = first; group < groups; group += 8) {
             const int column = group * 128 + lane * 8;
             uint4 value = make_uint4(0, 0, 0, 0);
-            if (column < k) value = *reinterpret_cast<const uint4 *>(source + column);
+            if (column < k) value = *reinterpret_cast<const uint4 *>(x + (long long)token * k + column);
             const u32 words[4] = {value.x, value.y, value.z, value.w};
             // As integers magnitudes order like the numbers, with infinity and then NaN above them all.
             u32 largest = 0;
@@ -73,16 +87,19 @@ extern "C" __global__ void __launch_bounds__(128)
             float scale = fmaxf(__uint_as_float(largest << 16), 1e-4f) / 448.0f;
             if (power_of_two) scale = __uint_as_float((__float_as_uint(scale) + 0x7fffffu) & 0xff800000u);
             if (largest >= 0x7f80u) scale = __uint_as_float(0x7fc00000u);
-            const float inverse = 1.0f / scale;
-            if (column < k) {
-                u32 codes[2];
+            const float inverse_scale = 1.0f / scale;
+            u32 codes[2];
 #pragma unroll
-                for (int i = 0; i < 2; i++)
-                    codes[i] = pack_e4m3(divide(low_bf16(words[2 * i]), scale, inverse), divide(high_bf16(words[2 * i]), scale, inverse),
-                                         divide(low_bf16(words[2 * i + 1]), scale, inverse), divide(high_bf16(words[2 * i + 1]), scale, inverse));
-                *reinterpret_cast<uint2 *>(q + (long long)row * k + column) = make_uint2(codes[0], codes[1]);
+            for (int i = 0; i < 2; i++)
+                codes[i] = pack_e4m3(divide(low_bf16(words[2 * i]), scale, inverse_scale), divide(high_bf16(words[2 * i]), scale, inverse_scale),
+                                     divide(low_bf16(words[2 * i + 1]), scale, inverse_scale),
+                                     divide(high_bf16(words[2 * i + 1]), scale, inverse_scale));
+            for (int copy = 0; copy < copies; copy++) {
+                const int row = targets[copy];
+                if (row < 0) continue;
+                if (column < k) *reinterpret_cast<uint2 *>(q + (long long)row * k + column) = make_uint2(codes[0], codes[1]);
+                if (lane == 0) scales[(long long)group * pitch + scale_columns[copy]] = scale;
             }
-            if (lane == 0) scales[(long long)group * pitch + scale_column] = scale;
         }
     }
 }

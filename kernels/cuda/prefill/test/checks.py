@@ -66,7 +66,7 @@ def check_dispatch(dispatch):
         assert torch.equal(offsets[1:].long(), torch.bincount(local[items], minlength=experts).cumsum(0)), "offsets"
         x = torch.randn(tokens, 320, device="cuda").bfloat16()
         rows = torch.full((ids.numel(), 320), float("nan"), device="cuda").bfloat16()
-        dispatch.gather(x, origins, offsets, slots, rows)
+        dispatch.scatter(x, inverse, slots, rows)
         assert torch.equal(rows[: order.numel()], x[order // slots]), "rows"
         weights = torch.rand(tokens, slots, device="cuda")
         y = torch.full((tokens, 320), float("nan"), device="cuda").bfloat16()
@@ -78,7 +78,7 @@ def check_dispatch(dispatch):
     print("  dispatch: ok")
 
 
-def check_quantize(quantize):
+def check_quantize(quantize, folder):
     for rows, k, power in ((3, 7168, 0), (130, 2048, 1), (5, 208, 0)):
         x = (torch.randn(rows, k, device="cuda") * torch.logspace(-6, 3, rows, device="cuda")[:, None]).bfloat16()
         x[0, 5] = float("nan")
@@ -95,6 +95,23 @@ def check_quantize(quantize):
         assert torch.equal(got, scale), f"scales {rows} x {k}: {got[got != scale][:4].tolist()} for {scale[got != scale][:4].tolist()}"
         expected = (padded / scale[:, :, None]).clamp(-448, 448).to(torch.float8_e4m3fn).view(torch.uint8).reshape(rows, -1)[:, :k]
         assert torch.equal(q[1:], expected[1:]) and torch.equal(q[0, 128:], expected[0, 128:]), "codes"
+    # With the dispatch on the way: every row and scale as if the rows had been copied first.
+    tokens, slots, experts, k = 300, 6, 40, 640
+    from kernels import Dispatch
+
+    dispatch = Dispatch(folder)
+    ids = torch.randint(-1, experts + 1, (tokens, slots), dtype=torch.int32, device="cuda")
+    offsets, _, inverse = dispatch.sort(ids, experts)
+    x = torch.randn(tokens, k, device="cuda").bfloat16()
+    rows = torch.zeros(tokens * slots, k, dtype=torch.bfloat16, device="cuda")
+    dispatch.scatter(x, inverse, slots, rows)
+    results = []
+    for source, index, copies in ((rows, None, 1), (x, inverse, slots)):
+        q = torch.zeros(tokens * slots, k, dtype=torch.uint8, device="cuda")
+        scales = torch.zeros(k // 128, pitch(tokens * slots, experts), device="cuda")
+        quantize(source, index, offsets, copies, q, scales)
+        results.append((q, scales))
+    assert torch.equal(results[0][0], results[1][0]) and torch.equal(results[0][1], results[1][1]), "quantised dispatch"
     print("  quantize: ok")
 
 

@@ -10,11 +10,11 @@ MULTIPROCESSORS = 132
 
 
 class Dispatch:
-    """Sorts (token, slot) items by expert: offsets, origins, inverse, plans, gather, combine."""
+    """Sorts (token, slot) items by expert: offsets, origins, inverse, plans, scatter, combine."""
 
     def __init__(self, folder):
         module = device.Module(os.path.join(folder, "dispatch.cubin"))
-        for name in ("group_count", "group_scan", "group_place", "group_plan", "gather_rows", "combine"):
+        for name in ("group_count", "group_scan", "group_place", "group_plan", "scatter_rows", "combine"):
             setattr(self, "_" + name, module.kernel("heng_" + name, 65536 if name == "group_place" else 0))
 
     def sort(self, ids, experts, first=0):
@@ -35,9 +35,9 @@ class Dispatch:
         device.launch(self._group_plan, 1, 1024, 0, offsets, experts, widest, plan)
         return plan
 
-    def gather(self, x, origins, offsets, slots, rows):
+    def scatter(self, x, inverse, slots, rows):
         pieces = x.shape[1] * x.element_size() // 16
-        device.launch(self._gather_rows, 132 * 16, 256, 0, x, origins, offsets, offsets.numel() - 1, slots, pieces, rows)
+        device.launch(self._scatter_rows, min(x.shape[0], 132 * 8), 256, 0, x, inverse, x.shape[0], slots, pieces, rows)
 
     def combine(self, rows, inverse, weights, y):
         tokens, slots = weights.shape
@@ -48,9 +48,9 @@ class Quantize:
     def __init__(self, folder):
         self._kernel = device.Module(os.path.join(folder, "quantize.cubin")).kernel("heng_quantize_e4m3")
 
-    def __call__(self, x, origins, offsets, slots, q, scales, power_of_two=0):
-        device.launch(self._kernel, 132 * 16, 128, 0, x, origins, offsets, offsets.numel() - 1, slots, x.shape[1], scales.shape[1],
-                      power_of_two, q, scales)
+    def __call__(self, x, inverse, offsets, slots, q, scales, power_of_two=0):
+        device.launch(self._kernel, 132 * 16, 128, 0, x, inverse, offsets, offsets.numel() - 1, x.shape[0], slots, x.shape[1],
+                      scales.shape[1], power_of_two, q, scales)
 
 
 class Grouped:

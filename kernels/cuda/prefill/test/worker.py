@@ -125,7 +125,7 @@ def time(tokens, names, sustained=False):
     offsets, origins, inverse = dispatch.sort(case.ids, EXPERTS)
     touched = int((offsets[1:] > offsets[:-1]).sum())
     x = torch.empty(rows, HIDDEN, dtype=torch.bfloat16, device="cuda")
-    dispatch.gather(case.x, origins, offsets, SLOTS, x)
+    dispatch.scatter(case.x, inverse, SLOTS, x)
     h = torch.randn(rows, INNER, device="cuda").bfloat16()
     pitch = checks.pitch(rows, EXPERTS)
     xq, xs = torch.empty(rows, HIDDEN, dtype=torch.uint8, device="cuda"), torch.empty(HIDDEN // 128, pitch, device="cuda")
@@ -242,11 +242,11 @@ def dispatch_times(tokens):
     found = median_ms({
         "sort": lambda: dispatch.sort(case.ids, EXPERTS),
         "plan": lambda: dispatch.plan(offsets, 256),
-        "gather": lambda: dispatch.gather(case.x, origins, offsets, SLOTS, x),
-        "gather+quantize": lambda: quantize(case.x, origins, offsets, SLOTS, xq, xs),
+        "scatter": lambda: dispatch.scatter(case.x, inverse, SLOTS, x),
+        "scatter+quantize": lambda: quantize(case.x, inverse, offsets, SLOTS, xq, xs),
         "combine": lambda: dispatch.combine(x, inverse, case.weights_of, y),
     }, 15)
-    moved = {"gather": rows * HIDDEN * 2 + tokens * HIDDEN * 2, "gather+quantize": rows * HIDDEN + tokens * HIDDEN * 2,
+    moved = {"scatter": rows * HIDDEN * 2 + tokens * HIDDEN * 2, "scatter+quantize": rows * HIDDEN + tokens * HIDDEN * 2,
              "combine": rows * HIDDEN * 2 + tokens * HIDDEN * 2}
     for name, ms in found.items():
         rate = f"{moved[name] / ms / 1e9:.2f} TB/s" if name in moved else "(host-bound: several launches and allocations)"
@@ -259,7 +259,7 @@ def run(job):
         ceilings()
     elif words[0] == "checks":
         checks.check_dispatch(Dispatch(FOLDER))
-        checks.check_quantize(Quantize(FOLDER))
+        checks.check_quantize(Quantize(FOLDER), FOLDER)
     elif words[0] == "check":
         checks.check_variant(FOLDER, words[1], Dispatch(FOLDER), Quantize(FOLDER))
     elif words[0] == "time":

@@ -1,5 +1,5 @@
 #!/bin/sh
-# Builds the prefill kernels: sh build.sh OUTPUT_FOLDER. Gives sm_90a/FILE.cubin for Hopper, and dispatch for sm_80 and later as well.
+# Builds the prefill kernels: sh build.sh OUTPUT_FOLDER. Gives sm_90a/FILE.cubin for Hopper and sm_80/FILE.cubin, which runs on 8.0 to 8.9.
 # Environment: NVCC (default nvcc). Exit status 3: there is no nvcc.
 #
 # Nothing is done if sources and compiler are those of the last build. Kernels that serialise their products
@@ -16,7 +16,7 @@ rm -f "$out/prefill.stamp"
 
 {
     for file in grouped_bf16 grouped_e4m3 quantize dispatch; do echo "90a $file"; done
-    for file in dispatch; do echo "80 $file"; done
+    for file in dispatch grouped_mma; do echo "80 $file"; done
 } | NVCC=$nvcc OUT=$out HERE=$here xargs -P 2 -n 2 sh -c '
     target=$OUT/sm_$0/$1
     "$NVCC" -std=c++17 -O3 -gencode "arch=compute_$0,code=sm_$0" -cubin -Xptxas -v "$HERE/$1.cu" -o "$target.new" >"$target.log" 2>&1 ||

@@ -1,6 +1,9 @@
 // Words every kernel of this folder shares. No header of a CUDA toolkit is included anywhere, so that nvcc and NVRTC
 // compile the same text on a machine that has nothing but the compiler.
-#pragma once
+//
+// A guard, not #pragma once: test/emulate.cpp stands in for this file and runs kernels on the host.
+#ifndef HENG_TYPES_CUH
+#define HENG_TYPES_CUH
 
 namespace heng {
 
@@ -37,3 +40,4 @@ __device__ __forceinline__ float swiglu(float gate, float up) {
 __device__ __forceinline__ u32 shared_address(const void *pointer) { return (u32)__cvta_generic_to_shared(pointer); }
 
 } // namespace heng
+#endif

@@ -9,7 +9,8 @@
 //
 // An item is a (token, slot) pair, numbered token * slots + slot. Rows are sorted by expert, within an expert by item (DISPATCH-001); the
 // sort counts and ranks, it never races, so every run gives the same bits. Ids outside first .. first + experts - 1 make no row.
-// Nothing here needs more than sm_80.
+// Nothing here needs more than sm_80. Limits, which the host must keep: experts <= 1024, and grids of at least one block also for no items.
+// Offsets are this file's own or must be such: they begin at 0, ascend and end within the rows (GROUPED-004 is the caller's to check).
 #include "schedule.cuh"
 
 using namespace heng;

@@ -10,7 +10,8 @@
 //   TensorMap tokens   [rows, k]. Box {128 bytes, shape[2] rows}, swizzle 128B.
 //   TensorMap scales   e4m3: float32 [ceil(k / 128), pitch] (quantize.cu), as 64-bit elements {pitch / 2, ceil(k / 128)} because a box is at
 //                      most 256 elements wide: box {shape[1] / 2, 1}, no swizzle; else tokens again.
-//   const float *weight_scales, *up_scales   e4m3: float32 [experts, ceil(features / 128), ceil(k / 128)]; else null.
+//   const float *weight_scales, *up_scales   e4m3: float32 [experts, ceil(features / 128), ceil(k / 128)] (scales stored in another type are
+//                      widened at upload, which is exact); else null.
 //   bf16 *out          [rows, features], 16-byte aligned.
 //   const int *plan    of heng_group_plan for widest = shape[1].
 //   int features, k    features: of one weight (a multiple of 8); k: a multiple of 8 (bf16) or 16 (e4m3).

@@ -476,7 +476,7 @@ static void quantize_e4m3_task(heng_context *context, int phase, int64_t task) {
         float largest = 1e-4f;
         for (int64_t c = c0; c < c1; c++) largest = fabsf(x[c]) > largest || x[c] != x[c] ? fabsf(x[c]) : largest;
         float scale = largest / 448.0f;
-        if (op->power_of_two) {
+        if (op->power_of_two && isfinite(scale)) { /* an infinity or a NaN stays one, and so does the row (QUANT-043) */
             int exponent;
             float fraction = frexpf(scale, &exponent);
             scale = ldexpf(1.0f, fraction == 0.5f ? exponent - 1 : exponent);

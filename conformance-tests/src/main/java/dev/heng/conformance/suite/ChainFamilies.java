@@ -114,17 +114,21 @@ final class ChainFamilies {
                 MOE_RULES,
                 "routesWorksAndCombines",
                 variant(shape, dtype, format, "T=" + tokens),
-                (id, seed) -> {
-                    ChainGraph graph = graph(id, seed, "moe", shape, dtype, format);
-                    Value y = graph.sparse(0, graph.hiddenInput());
-                    graph.builder().output("y", y);
-                    HostTensor x = hidden(id, seed, 0, dtype, tokens, shape.hidden());
-                    return chain(
-                            id,
-                            seed,
-                            graph,
-                            List.of(Scenario.Step.of(Map.of(Dim.TOKENS, (long) tokens), Map.of("x", x))));
-                });
+                (id, seed) -> expertsChain(id, seed, shape, dtype, format, tokens));
+    }
+
+    /** Returns the experts of a layer in plain weights, over {@code tokens} rows. */
+    static Scenario expertsChain(String id, long seed, ModelShape shape, DType dtype, int tokens) {
+        return expertsChain(id, seed, shape, dtype, ChainGraph.Format.plain(dtype), tokens);
+    }
+
+    private static Scenario expertsChain(
+            String id, long seed, ModelShape shape, DType dtype, ChainGraph.Format format, int tokens) {
+        ChainGraph graph = graph(id, seed, "moe", shape, dtype, format);
+        Value y = graph.sparse(0, graph.hiddenInput());
+        graph.builder().output("y", y);
+        HostTensor x = hidden(id, seed, 0, dtype, tokens, shape.hidden());
+        return chain(id, seed, graph, List.of(Scenario.Step.of(Map.of(Dim.TOKENS, (long) tokens), Map.of("x", x))));
     }
 
     private static List<Scenario.Step> steps(String id, long seed, ModelShape shape, DType dtype, int[][] lengths) {
@@ -152,13 +156,21 @@ final class ChainFamilies {
                 rules,
                 "projectsAppendsAttendsAndProjects",
                 variant(shape, dtype, format, plan),
-                (id, seed) -> {
-                    ChainGraph graph = graph(id, seed, "attention", shape, dtype, format);
-                    Value x = graph.hiddenInput();
-                    GraphBuilder.Paging paging = graph.paging();
-                    graph.builder().output("y", graph.attention(0, x, paging));
-                    return chain(id, seed, graph, steps(id, seed, shape, dtype, lengths));
-                });
+                (id, seed) -> attentionChain(id, seed, shape, dtype, format, lengths));
+    }
+
+    /** Returns the attention of a layer in plain weights, over prefill and decode of two sequences. */
+    static Scenario attentionChain(String id, long seed, ModelShape shape, DType dtype) {
+        return attentionChain(id, seed, shape, dtype, ChainGraph.Format.plain(dtype), SHORT);
+    }
+
+    private static Scenario attentionChain(
+            String id, long seed, ModelShape shape, DType dtype, ChainGraph.Format format, int[][] lengths) {
+        ChainGraph graph = graph(id, seed, "attention", shape, dtype, format);
+        Value x = graph.hiddenInput();
+        GraphBuilder.Paging paging = graph.paging();
+        graph.builder().output("y", graph.attention(0, x, paging));
+        return chain(id, seed, graph, steps(id, seed, shape, dtype, lengths));
     }
 
     private void layer(Level level, ModelShape shape, DType dtype, ChainGraph.Format format) {
@@ -200,25 +212,40 @@ final class ChainFamilies {
                 rules,
                 "prefillsAndDecodesAModel",
                 variant(shape, dtype, format, plan),
-                (id, seed) -> {
-                    ChainGraph graph = graph(id, seed, "model", shape, dtype, format);
-                    graph.model();
-                    Timeline timeline =
-                            new Timeline(RandomStream.of(id, seed, "pages"), lengths, true, ChainGraph.PAGE_SIZE);
-                    RandomStream tokens = RandomStream.of(id, seed, "tokens");
-                    List<Scenario.Step> steps = new ArrayList<>();
-                    for (int step = 0; step < timeline.steps(); step++) {
-                        Timeline.Rows rows = timeline.rows(step);
-                        Map<String, HostTensor> inputs = timeline.inputs(step);
-                        int[] ids = new int[rows.count()];
-                        for (int row = 0; row < ids.length; row++) {
-                            ids[row] = tokens.nextInt(shape.vocabulary());
-                        }
-                        inputs.put("tokens", HostTensor.ints(new int[] {ids.length}, ids));
-                        inputs.put("output_rows", HostTensor.ints(new int[] {rows.ends().length}, rows.ends()));
-                        steps.add(new Scenario.Step(timeline.dims(step, true), rows.batch(), inputs, null));
-                    }
-                    return chain(id, seed, graph, steps);
-                });
+                (id, seed) -> modelChain(id, seed, shape, dtype, format, lengths, true));
+    }
+
+    /** Returns a model in plain weights. A token depends on its sequence and position, not on how steps are cut. */
+    static Scenario modelChain(String id, long seed, ModelShape shape, DType dtype, int[][] lengths, boolean padded) {
+        return modelChain(id, seed, shape, dtype, ChainGraph.Format.plain(dtype), lengths, padded);
+    }
+
+    private static Scenario modelChain(
+            String id,
+            long seed,
+            ModelShape shape,
+            DType dtype,
+            ChainGraph.Format format,
+            int[][] lengths,
+            boolean padded) {
+        ChainGraph graph = graph(id, seed, "model", shape, dtype, format);
+        graph.model();
+        Timeline timeline = new Timeline(RandomStream.of(id, seed, "pages"), lengths, padded, ChainGraph.PAGE_SIZE);
+        RandomStream tokens = RandomStream.of(id, seed, "tokens");
+        List<Scenario.Step> steps = new ArrayList<>();
+        for (int step = 0; step < timeline.steps(); step++) {
+            Timeline.Rows rows = timeline.rows(step);
+            Map<String, HostTensor> inputs = timeline.inputs(step);
+            int[] ids = new int[rows.count()];
+            for (int row = 0; row < ids.length; row++) {
+                int position = Math.max(0, rows.positions()[row]);
+                int sequence = Math.max(0, rows.sequences()[row]);
+                ids[row] = tokens.split(sequence).split(position).nextInt(shape.vocabulary());
+            }
+            inputs.put("tokens", HostTensor.ints(new int[] {ids.length}, ids));
+            inputs.put("output_rows", HostTensor.ints(new int[] {rows.ends().length}, rows.ends()));
+            steps.add(new Scenario.Step(timeline.dims(step, true), rows.batch(), inputs, null));
+        }
+        return chain(id, seed, graph, steps);
     }
 }

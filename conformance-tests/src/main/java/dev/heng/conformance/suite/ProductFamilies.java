@@ -142,6 +142,53 @@ final class ProductFamilies {
         families.grouped(FORMATS.get(3), DType.BF16, ActivationFormat.FP8_PER_TOKEN_128);
     }
 
+    /** Adds a product in the shape of a released model's matrix, in BF16. */
+    static void real(CaseList cases, Level level, String name, int n, int k, int tokens) {
+        Format format = FORMATS.get(1);
+        cases.add(
+                level,
+                "Linear",
+                format.name(),
+                List.of("LINEAR-001", "LINEAR-005", "LINEAR-002"),
+                "multipliesInTheShapeOfAModel",
+                name + "/T=" + tokens + ",N=" + n + ",K=" + k,
+                (id, seed) -> linear(
+                        id,
+                        seed,
+                        format,
+                        format.dtype(),
+                        ActivationFormat.FLOAT,
+                        MatrixFill.UNIFORM,
+                        tokens,
+                        n,
+                        k,
+                        false));
+    }
+
+    /** Adds products of one number of tokens: kernels change by it, and some are wrong for a few. */
+    static void tokens(CaseList cases, Level level, int tokens) {
+        for (Format format : List.of(FORMATS.get(1), FORMATS.get(3))) {
+            cases.add(
+                    level,
+                    "Linear",
+                    format.name(),
+                    List.of("LINEAR-005", "LINEAR-001"),
+                    "multipliesAnyNumberOfTokens",
+                    format.name() + "/T=" + tokens,
+                    (id, seed) -> linear(
+                            id,
+                            seed,
+                            format,
+                            DType.BF16,
+                            ActivationFormat.FLOAT,
+                            MatrixFill.UNIFORM,
+                            tokens,
+                            33,
+                            144,
+                            false));
+        }
+    }
+
     private void sweep(Format format, DType activations, ActivationFormat activation) {
         for (int[] shape : SMOKE_SHAPES) {
             for (MatrixFill fill : List.of(MatrixFill.UNIFORM, MatrixFill.ONE_HOT)) {

@@ -161,7 +161,8 @@ final class RoutingFamilies {
         });
     }
 
-    private static Scenario route(RoutingRule rule, RoutingInputs inputs) {
+    /** Returns a scenario of one router over {@code inputs}. */
+    static Scenario route(RoutingRule rule, RoutingInputs inputs) {
         GraphBuilder builder = new GraphBuilder("route");
         Value logits = builder.input("logits", TensorType.of(DType.F32, Dim.of(Dim.TOKENS), Dim.of(rule.experts())));
         boolean biased = false;

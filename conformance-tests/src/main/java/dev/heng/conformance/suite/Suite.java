@@ -25,6 +25,7 @@ public final class Suite {
     /** Returns the suite of this build. */
     public static Suite standard() {
         CaseList cases = new CaseList();
+        ProbeExperiments.addTo(cases);
         ElementFamilies.addTo(cases);
         ProductFamilies.addTo(cases);
         AttentionFamilies.addTo(cases);
@@ -34,6 +35,12 @@ public final class Suite {
         EdgeFamilies.addTo(cases);
         ContractExperiments.addTo(cases);
         ChainFamilies.addTo(cases);
+        AsynchronyExperiments.addTo(cases);
+        LeakExperiments.addTo(cases);
+        ScalarFamilies.addTo(cases);
+        QuantizationFamilies.addTo(cases);
+        OracleExperiments.addTo(cases);
+        ShapeFamilies.addTo(cases);
         return new Suite(cases.cases());
     }
 

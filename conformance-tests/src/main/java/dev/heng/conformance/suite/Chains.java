@@ -72,7 +72,8 @@ public final class Chains {
                 .toList();
     }
 
-    private static Graph withOutputs(Graph graph, List<Value> values) {
+    /** Returns the same graph with more of its values as outputs. */
+    static Graph withOutputs(Graph graph, List<Value> values) {
         GraphBuilder builder = new GraphBuilder(graph.name());
         Map<String, Value> copies = new HashMap<>();
         // Values are declared in the order of their ids, so that a rebuilt graph is the same graph.
@@ -160,7 +161,7 @@ public final class Chains {
     }
 
     /** A profile of double arithmetic, for evaluations whose errors nobody asks for. */
-    private static NumericsProfile doubleProfile() {
+    static NumericsProfile doubleProfile() {
         Map<Product, Accumulation> products = new HashMap<>();
         for (Product product : Product.values()) {
             products.put(product, Accumulation.f64());

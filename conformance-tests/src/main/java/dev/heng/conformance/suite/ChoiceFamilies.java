@@ -150,30 +150,43 @@ final class ChoiceFamilies {
                         logits[5 * width + width / 2] = Double.POSITIVE_INFINITY;
                         logits[6 * width] = Double.NaN;
                     }
-                    HostTensor input = HostTensor.floats(DType.F32, new int[] {rows, width}, logits);
-                    HostTensor temperatures = HostTensor.floats(DType.F32, new int[] {rows}, temperature);
-                    HostTensor limits = HostTensor.floats(DType.F32, new int[] {rows}, topP);
-                    SamplingRule rule = new SamplingRule(
-                            width, input.doubles(), temperatures.doubles(), topK, limits.doubles(), seeds, counter);
-                    return Scenario.of(
-                            sampling(width).build(),
-                            Map.of(),
-                            Map.of(Dim.OUTPUTS, (long) rows),
-                            Map.of(
-                                    "logits",
-                                    input,
-                                    "temperature",
-                                    temperatures,
-                                    "top_k",
-                                    HostTensor.ints(new int[] {rows}, topK),
-                                    "top_p",
-                                    limits,
-                                    "seed",
-                                    HostTensor.longs(new int[] {rows}, seeds),
-                                    "counter",
-                                    HostTensor.ints(new int[] {rows}, counter)),
-                            (_, outputs, _) -> List.of(rule.judge(Checks.output(outputs, "token"))));
+                    return sampling(rows, width, logits, temperature, topK, topP, seeds, counter);
                 });
+    }
+
+    /** Returns a scenario of rows that are sampled by the parameters given, judged by {@link SamplingRule}. */
+    static Scenario sampling(
+            int rows,
+            int width,
+            double[] logits,
+            double[] temperature,
+            int[] topK,
+            double[] topP,
+            long[] seeds,
+            int[] counter) {
+        HostTensor input = HostTensor.floats(DType.F32, new int[] {rows, width}, logits);
+        HostTensor temperatures = HostTensor.floats(DType.F32, new int[] {rows}, temperature);
+        HostTensor limits = HostTensor.floats(DType.F32, new int[] {rows}, topP);
+        SamplingRule rule = new SamplingRule(
+                width, input.doubles(), temperatures.doubles(), topK, limits.doubles(), seeds, counter);
+        return Scenario.of(
+                sampling(width).build(),
+                Map.of(),
+                Map.of(Dim.OUTPUTS, (long) rows),
+                Map.of(
+                        "logits",
+                        input,
+                        "temperature",
+                        temperatures,
+                        "top_k",
+                        HostTensor.ints(new int[] {rows}, topK),
+                        "top_p",
+                        limits,
+                        "seed",
+                        HostTensor.longs(new int[] {rows}, seeds),
+                        "counter",
+                        HostTensor.ints(new int[] {rows}, counter)),
+                (_, outputs, _) -> List.of(rule.judge(Checks.output(outputs, "token"))));
     }
 
     private void sampleOutOfRange() {

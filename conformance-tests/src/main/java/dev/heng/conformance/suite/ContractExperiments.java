@@ -40,6 +40,7 @@ final class ContractExperiments {
         add(cases, List.of("RUN-002"), "refusesSizesOutsideTheBounds", ContractExperiments::bounds);
         add(cases, List.of("RUN-003"), "refusesMissingSmallAndForeignBuffers", ContractExperiments::bindings);
         add(cases, List.of("RUN-004"), "readsAnInputAsItWasBeforeTheRun", ContractExperiments::oneBuffer);
+        add(cases, List.of("RUN-005"), "namesNodeAndValueOfBadData", ContractExperiments::names);
         add(cases, List.of("RUN-008"), "keepsOpenWhatIsInUse", ContractExperiments::ownership);
         add(cases, List.of("RUN-009"), "refusesUseAfterClose", ContractExperiments::afterClose);
         add(
@@ -204,6 +205,7 @@ final class ContractExperiments {
                     notes.checks.add(sum("round " + round + ", first run: z", scenario, 0, first, "z"));
                     notes.checks.add(sum("round " + round + ", second run: z", scenario, 1, second, "z"));
                 }
+                offsets(notes, session.buffer("y"));
                 session.buffer("y").fill((byte) 0x11);
                 byte[] filled = new byte[8];
                 session.buffer("y").read(0, MemorySegment.ofArray(filled));
@@ -211,6 +213,48 @@ final class ContractExperiments {
                     notes.breaches.add(
                             "round " + round + ": a read before which a buffer was filled shows other bytes");
                 }
+            }
+        }
+        return notes.finding();
+    }
+
+    /** Writes and reads in the middle of a buffer. */
+    private static void offsets(Notes notes, Buffer buffer) {
+        buffer.fill((byte) 0x22);
+        buffer.write(MemorySegment.ofArray(new byte[] {1, 2, 3}), 5);
+        byte[] around = new byte[6];
+        buffer.read(4, MemorySegment.ofArray(around));
+        if (!java.util.Arrays.equals(around, new byte[] {0x22, 1, 2, 3, 0x22, 0x22})) {
+            notes.breaches.add("three bytes written at 5 are read from 4 as " + java.util.Arrays.toString(around));
+        }
+    }
+
+    /** Data out of range are refused with a message that names node, tensor and value (RUN-005). */
+    private static Experiment.Finding names(Experiment.Bench bench, Scenario scenario) {
+        Notes notes = new Notes();
+        DType dtype = dtype(scenario);
+        GraphBuilder builder = new GraphBuilder("names");
+        TensorType type = TensorType.of(dtype, Shape.of(7, WIDTH));
+        Value ids = builder.input("tokens", TensorType.of(DType.I32, Dim.of(Dim.TOKENS)));
+        builder.output("y", builder.embed("the_embedding", builder.weight("table", type), ids, dtype));
+        Scenario one = Scenario.of(
+                builder.build(),
+                Map.of("table", StoredWeight.plain(type, new double[7 * WIDTH])),
+                Map.of(Dim.TOKENS, 2L),
+                Map.of("tokens", HostTensor.ints(new int[] {2}, 3, 4711)),
+                (_, _, _) -> List.of());
+        String refusal = Session.refusal(bench.device(), one);
+        if (!refusal.isEmpty()) {
+            return Experiment.Finding.declined(refusal);
+        }
+        for (String name : List.of("the_embedding", "4711")) {
+            // A fresh session each time: after a refusal that comes late nothing is promised about the next read.
+            try (Session session = Session.open(bench.device(), one)) {
+                notes.refuses("an id of 4711 in a table of 7", BackendException.Code.INVALID_DATA, name, () -> {
+                    session.write(0);
+                    session.run(0);
+                    session.read(0);
+                });
             }
         }
         return notes.finding();
@@ -553,7 +597,13 @@ final class ContractExperiments {
                 notes.breaches.add("reference supports three ranks, which COMM-004 says it declines");
                 return notes.finding();
             }
-            return Experiment.Finding.declined("supports every node that this experiment knows: nothing is declined");
+            // Who says yes compiles: "unsupported" after "supported" is what RUN-017 calls a fault.
+            try (Program _ = device.compile(graph, weight -> missing(weight), options)) {
+                return Experiment.Finding.of(List.of("supports three ranks and compiles them"), List.of());
+            } catch (BackendException refused) {
+                notes.breaches.add("supports() said yes to " + node.name() + ", compile said " + refused.code());
+                return notes.finding();
+            }
         }
         if (declined.text().isBlank()) {
             notes.breaches.add("declined " + node.name() + " without a reason");

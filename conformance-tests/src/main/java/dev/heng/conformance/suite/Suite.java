@@ -33,6 +33,7 @@ public final class Suite {
         ChoiceFamilies.addTo(cases);
         CommunicationFamilies.addTo(cases);
         EdgeFamilies.addTo(cases);
+        BlindSpotFamilies.addTo(cases);
         ContractExperiments.addTo(cases);
         ChainFamilies.addTo(cases);
         AsynchronyExperiments.addTo(cases);
@@ -41,6 +42,7 @@ public final class Suite {
         QuantizationFamilies.addTo(cases);
         OracleExperiments.addTo(cases);
         ShapeFamilies.addTo(cases);
+        PoetExperiments.addTo(cases);
         return new Suite(cases.cases());
     }
 

@@ -170,7 +170,10 @@ final class ParityRunTest {
 
     @Test
     void inputsAreAFunctionOfIdAndSeed() {
-        for (ConformanceCase one : SUITE.cases().subList(0, 40)) {
+        for (ConformanceCase one : SUITE.cases().stream()
+                .filter(ConformanceCase::hasScenario)
+                .limit(40)
+                .toList()) {
             assertEquals(0, Arrays.mismatch(bytes(one.scenario(7)), bytes(one.scenario(7))) + 1);
         }
         ConformanceCase random = ADD.select(SUITE.cases()).getLast();

@@ -20,6 +20,7 @@ import picocli.CommandLine.Spec;
             GraphCommand.class,
             BackendsCommand.class,
             DoctorCommand.class,
+            AbiAuditCommand.class,
             CompletionCommand.class,
             ParityCommand.class,
             VersionCommand.class,

@@ -1,5 +1,7 @@
 package dev.heng.spi;
 
+import java.util.Optional;
+
 /**
  * The door to a backend, found through {@link java.util.ServiceLoader}. This is where a vendor starts.
  *
@@ -43,4 +45,9 @@ public interface BackendProvider {
      * @throws BackendException if the device cannot be opened
      */
     Backend open(DeviceInfo device, BackendOptions options);
+
+    /** Returns the audit of this backend's native interface, if it has one. The default has none. */
+    default Optional<AbiAudit> abiAudit() {
+        return Optional.empty();
+    }
 }

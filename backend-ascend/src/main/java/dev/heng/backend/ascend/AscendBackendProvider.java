@@ -4,6 +4,7 @@ import dev.heng.backend.ascend.binding.CannLibraries;
 import dev.heng.backend.ascend.binding.Simulation;
 import dev.heng.backend.ascend.device.AclRuntime;
 import dev.heng.kernels.vendor.VendorLibraryException;
+import dev.heng.spi.AbiAudit;
 import dev.heng.spi.Availability;
 import dev.heng.spi.Backend;
 import dev.heng.spi.BackendException;
@@ -14,6 +15,7 @@ import dev.heng.spi.Spi;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
+import java.util.Optional;
 import java.util.Set;
 import java.util.TreeMap;
 
@@ -83,6 +85,11 @@ public final class AscendBackendProvider implements BackendProvider {
             throw BackendException.of(
                     BackendException.Code.LIBRARY, String.valueOf(missing.getMessage()), missing.remedy(), missing);
         }
+    }
+
+    @Override
+    public Optional<AbiAudit> abiAudit() {
+        return Optional.of(CannAudit::run);
     }
 
     private CannLibraries libraries() {

@@ -1,6 +1,7 @@
 package dev.heng.runtime.registry;
 
 import dev.heng.runtime.HengException;
+import dev.heng.spi.AbiAudit;
 import dev.heng.spi.Availability;
 import dev.heng.spi.Backend;
 import dev.heng.spi.BackendException;
@@ -9,6 +10,7 @@ import dev.heng.spi.BackendProvider;
 import dev.heng.spi.DeviceInfo;
 import java.time.Duration;
 import java.util.HashSet;
+import java.util.Optional;
 import java.util.Set;
 import java.util.regex.Pattern;
 import org.jspecify.annotations.Nullable;
@@ -156,6 +158,11 @@ public final class Candidate {
     /** Returns the provider's class name. */
     public String providerName() {
         return provider.getClass().getName();
+    }
+
+    /** Returns the audit of the backend's native interface, if it has one. */
+    public Optional<AbiAudit> abiAudit() {
+        return ContextClassLoader.call(loader(), provider::abiAudit);
     }
 
     /** Asks for devices. What breaks the contract of {@link BackendProvider#probe} is a rejection. */

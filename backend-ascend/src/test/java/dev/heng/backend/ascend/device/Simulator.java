@@ -6,23 +6,26 @@ import dev.heng.simulators.ascend.SimulatedCann;
 import dev.heng.simulators.ascend.SimulatedCann.Release;
 
 /** The simulator's own levers and counters, which are not part of the vendor's interface. */
-final class Simulator {
+public final class Simulator {
 
     private final Function set;
     private final Function counter;
 
-    Simulator(Release release) {
+    /** Reaches the simulator of a release. */
+    public Simulator(Release release) {
         NativeLibrary library = NativeLibrary.getInstance(
                 SimulatedCann.folder(release).resolve("libascendcl.so").toString());
         set = library.getFunction("heng_sim_set");
         counter = library.getFunction("heng_sim_counter");
     }
 
-    void set(String name, String value) {
+    /** Sets one of the simulator's variables, and counts tasks and allocations from 0 again. */
+    public void set(String name, String value) {
         set.invokeVoid(new Object[] {name, value});
     }
 
-    long counter(String name) {
+    /** Returns a counter, -1 if there is none of this name. */
+    public long counter(String name) {
         return counter.invokeLong(new Object[] {name});
     }
 }

@@ -17,6 +17,9 @@
 /* Query heads, at most: the pointers of a task lie on the stack. */
 #define MOST_HEADS 512
 
+/* Key rows that are decoded together: 16 of 512 columns are 32 KiB. */
+#define ABSORB_ROWS 16
+
 /* Rows that a task of phases 0 and 3 takes. */
 #define HEAD_ROWS 64
 
@@ -86,7 +89,7 @@ static void attention_check(const heng_cpu_instruction *in, heng_needs *needs) {
     int64_t split_rows = heng_min(needs->rows, WHOLE_ROWS - 1);
     needs->shared_bytes = vectors_bytes(&s, needs->rows) + split_rows * op->heads * most_parts(op) * state_floats(&s) * 4;
     int64_t attend = 4 * (HENG_ATTEND_SCRATCH(s.key_width, s.value_width) + queries * state_floats(&s));
-    int64_t absorb = 4 * (op->nope * heng_round_up(op->latent, 16) + 4 * HENG_ATTENTION_TILE);
+    int64_t absorb = 4 * (ABSORB_ROWS * heng_round_up(op->latent, 16) + 4 * HENG_ATTENTION_TILE);
     int64_t project = op->latent == 0 ? 0 : prepared_bytes(needs->level, op->latent) +
         4 * (heng_round_up(needs->level->gemm_scratch, 16) + HEAD_ROWS * heng_round_up(op->value_width, 16) + 16 * heng_round_up(op->value_width, 16) +
             2 * heng_round_up(heng_ceil_div(op->latent, 8), 16) + 16);
@@ -127,22 +130,25 @@ static float *part_of(const heng_context *context, const shape *s, int64_t row, 
 static void absorb(heng_context *context, const shape *s, int64_t head, int64_t row0) {
     const heng_cpu_attention *op = s->op;
     const int64_t rows = heng_min(HEAD_ROWS, context->rows - row0), stride = heng_round_up(op->latent, 16);
-    float *keys = (float *)context->scratch, *weights = keys + op->nope * stride;
-    for (int64_t i = 0; i < op->nope; i++)
-        context->level->decode(op->kv_b, head * (op->nope + op->value_width) + i, 0, op->latent, keys + i * stride);
-    for (int64_t r0 = 0; r0 < rows; r0 += 4) {
-        const int64_t count = heng_min(4, rows - r0);
-        float *sums[4];
-        for (int64_t r = 0; r < count; r++) {
-            sums[r] = vector_of(context, s, row0 + r0 + r, head);
-            memset(sums[r], 0, (size_t)op->latent * 4);
-            memcpy(sums[r] + op->latent, op->q + (row0 + r0 + r) * op->q_stride + head * op->q_head_stride + op->nope, (size_t)op->rope * 4);
-        }
-        for (int64_t i0 = 0; i0 < op->nope; i0 += HENG_ATTENTION_TILE) {
-            const int64_t some = heng_min(HENG_ATTENTION_TILE, op->nope - i0);
-            for (int64_t r = 0; r < count; r++)
+    float *keys = (float *)context->scratch, *weights = keys + ABSORB_ROWS * stride;
+    for (int64_t r = 0; r < rows; r++) {
+        float *sum = vector_of(context, s, row0 + r, head);
+        memset(sum, 0, (size_t)op->latent * 4);
+        memcpy(sum + op->latent, op->q + (row0 + r) * op->q_stride + head * op->q_head_stride + op->nope, (size_t)op->rope * 4);
+    }
+    /* A few key rows at a time, which stay in the first-level cache while all query rows meet them. */
+    for (int64_t i0 = 0; i0 < op->nope; i0 += ABSORB_ROWS) {
+        const int64_t some = heng_min(ABSORB_ROWS, op->nope - i0);
+        for (int64_t i = 0; i < some; i++)
+            context->level->decode(op->kv_b, head * (op->nope + op->value_width) + i0 + i, 0, op->latent, keys + i * stride);
+        for (int64_t r0 = 0; r0 < rows; r0 += 4) {
+            const int64_t count = heng_min(4, rows - r0);
+            float *sums[4];
+            for (int64_t r = 0; r < count; r++) {
+                sums[r] = vector_of(context, s, row0 + r0 + r, head);
                 memcpy(weights + r * HENG_ATTENTION_TILE, op->q + (row0 + r0 + r) * op->q_stride + head * op->q_head_stride + i0, (size_t)some * 4);
-            context->level->weighted_sum(count, weights, keys + i0 * stride, stride, some, sums, op->latent);
+            }
+            context->level->weighted_sum(count, weights, keys, stride, some, sums, op->latent);
         }
     }
 }

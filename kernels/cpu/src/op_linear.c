@@ -11,7 +11,7 @@
 /* Weight rows of a task of dot, at most: with four tokens its tile stays in the first-level cache. */
 #define DOT_BLOCK_ROWS 512
 
-/* Bytes of weights that make a task worth claiming. */
+/* Bytes of weights that make a task, at most: a stream of memory needs some time to get going. */
 #define DOT_TASK_BYTES 524288
 
 typedef enum way { WAY_DOT, WAY_GEMM, WAY_INT8 } way;
@@ -121,7 +121,7 @@ static int64_t dot_scale_bytes(const heng_cpu_weight *w) {
 }
 
 static int64_t dot_rows_per_task(const heng_cpu_weight *w, int64_t matrices, int32_t threads) {
-    int64_t fair = heng_ceil_div(w->rows * matrices, (int64_t)threads * 8);
+    int64_t fair = heng_ceil_div(w->rows * matrices, (int64_t)threads * (matrices == 1 ? 16 : 8));
     int64_t worth = DOT_TASK_BYTES / heng_max(1, w->row_bytes);
     int64_t rows = heng_max(4, heng_min(heng_max(fair, 4), heng_max(worth, 4)));
     return heng_min(DOT_BLOCK_ROWS, heng_round_up(rows, 4));
@@ -549,8 +549,9 @@ static int64_t expert_down_tasks(heng_context *context, int phase) {
     if (phase == 0) return expert_ready_tasks(&m);
     if (context->rows == 1) {
         if (phase == 2) return 0;
-        context->phase_data[0] = dot_rows_per_task(op->down, op->top_k, context->threads);
-        context->phase_data[0] = heng_max(8, heng_round_up(context->phase_data[0] / op->top_k, 4));
+        /* Each expert's rows are a stream of their own: as long as may be while the threads still finish together. */
+        const int64_t parts = context->threads == 1 ? 4 : 8 * (int64_t)context->threads;
+        context->phase_data[0] = heng_min(DOT_BLOCK_ROWS, heng_max(8, heng_ceil_div(op->down->rows, parts)));
         return heng_ceil_div(op->down->rows, context->phase_data[0]);
     }
     return phase == 1 ? expert_tasks(context, &m) : context->rows;

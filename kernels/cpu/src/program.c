@@ -75,6 +75,23 @@ void heng_task_fail(heng_context *context, const char *format, int64_t a, int64_
     atomic_store(&program->failure, 1 + context->index);
 }
 
+/*
+ * Claims a run of tasks, many at first and one at the end: neighbours read memory that lies together, and the threads finish together.
+ * Returns false if there are none left.
+ */
+static bool claim(atomic_long *next, int64_t tasks, int32_t threads, int64_t *first, int64_t *end) {
+    long from = atomic_load_explicit(next, memory_order_relaxed);
+    for (;;) {
+        if (from >= tasks) return false;
+        const int64_t some = threads == 1 ? tasks - from : heng_max(1, (tasks - from) / (2 * (int64_t)threads));
+        if (atomic_compare_exchange_weak_explicit(next, &from, (long)(from + some), memory_order_relaxed, memory_order_relaxed)) {
+            *first = from;
+            *end = from + some;
+            return true;
+        }
+    }
+}
+
 static void walk(void *argument, int32_t thread) {
     heng_cpu_program *program = argument;
     heng_context context = {
@@ -98,11 +115,9 @@ static void walk(void *argument, int32_t thread) {
             int64_t tasks = context.rows == 0 && !operation->without_rows ? 0 : operation->tasks(&context, phase);
             if (tasks == 0) continue;
             atomic_long *next = &program->counters[i * HENG_PHASES + phase].next;
-            for (;;) {
-                int64_t task = atomic_fetch_add_explicit(next, 1, memory_order_relaxed);
-                if (task >= tasks) break;
-                operation->task(&context, phase, task);
-            }
+            int64_t task, end;
+            while (claim(next, tasks, context.threads, &task, &end))
+                for (; task < end; task++) operation->task(&context, phase, task);
             /* Between the phases of one instruction, and after it unless the next does not care. */
             if (phase + 1 < operation->phases || (instruction->flags & HENG_CPU_OVERLAP) == 0) {
                 if (heng_team_meet(program->team)) return;

@@ -119,11 +119,7 @@ public final class ProductTrials {
     private static Verdict exact(MatrixProduct product, double[] a, double[] b, int m, int n, int k) {
         ProductMoments moments = ProductMoments.of(a, b, m, n, k);
         FloatTensor got = FloatTensor.matrix(product.outputFormat(), m, n, product.multiply(a, b, m, n, k));
-        double[] expected = moments.exact();
-        for (int index = 0; index < expected.length; index++) {
-            // A sum of products that cancels is +0 in every order that starts from +0.
-            expected[index] += 0.0;
-        }
-        return FloatComparator.exact(got, product.outputFormat(), new int[] {m, n}, expected);
+        // A sum of products that cancels is +0 in every order that starts from +0, as the moments do.
+        return FloatComparator.exact(got, product.outputFormat(), new int[] {m, n}, moments.exact());
     }
 }

@@ -4,10 +4,15 @@ import dev.heng.conformance.fault.AttentionFault;
 import dev.heng.conformance.format.FloatFormat;
 import dev.heng.conformance.suite.HostTensor;
 import dev.heng.spi.graph.Graph;
+import dev.heng.spi.graph.Node;
 import dev.heng.spi.graph.Op;
+import dev.heng.spi.graph.Value;
+import dev.heng.spi.tensor.Shape;
 import java.util.ArrayList;
 import java.util.Arrays;
+import java.util.HashMap;
 import java.util.List;
+import java.util.Map;
 import java.util.Optional;
 import java.util.function.DoubleUnaryOperator;
 
@@ -127,6 +132,39 @@ final class AttentionFaults {
         return operand("cache/" + name, description, rule, Op.KvAppend.class, operand, reading);
     }
 
+    /** Returns the largest legal value of an operand that places rows. */
+    @FunctionalInterface
+    private interface Limit {
+        long of(long entries, long sequences, long pageSize, long pages);
+    }
+
+    /** Clamps an operand that places rows, for appends and attention alike, so that nothing refuses it. */
+    private static Fault clamped(String name, String description, int operand, Limit limit) {
+        return new RunFault("cache/" + name, description, "KV-004", List.of(Op.KvAppend.class)) {
+            @Override
+            protected Map<String, HostTensor> inputs(RunAccess run) {
+                Map<String, HostTensor> changed = new HashMap<>();
+                Map<String, Long> dims = run.bindings().dims();
+                for (Node node : run.nodes(Op.KvAppend.class)) {
+                    Value placed = node.operand(node.operands().size() + operand);
+                    Shape table =
+                            node.operand(node.operands().size() - 1).type().shape();
+                    Shape cache = node.operand(0).type().shape();
+                    if (placed.role() == Value.Role.INPUT) {
+                        long most = limit.of(
+                                table.dim(1).size(dims),
+                                table.dim(0).size(dims),
+                                cache.dim(1).size(dims),
+                                cache.dim(0).size(dims));
+                        changed.put(
+                                placed.name(), change(run.input(placed.name()), value -> (int) Math.min(value, most)));
+                    }
+                }
+                return changed;
+            }
+        };
+    }
+
     private static int pageSize(OperandFault.OperandRun<Op.KvAppend> run) {
         return (int) run.node().operand(0).type().shape().dim(1).size();
     }
@@ -211,49 +249,21 @@ final class AttentionFaults {
                         1,
                         (_, real) -> HostTensor.floats(
                                 real.dtype(), real.shape(), Rows.each(real.doubles(), FloatFormat.BF16::round))),
-                append(
+                clamped(
                         "position-clamped",
                         "A position past the page table is clamped to its end.",
-                        "KV-004",
                         POSITIONS,
-                        (run, real) -> {
-                            int entries = (int) run.node()
-                                    .operand(run.node().operands().size() - 1)
-                                    .type()
-                                    .shape()
-                                    .dim(1)
-                                    .size(run.run().bindings().dims());
-                            int end = entries * pageSize(run) - 1;
-                            return change(real, position -> Math.min(position, end));
-                        }),
-                append(
+                        (entries, _, size, _) -> entries * size - 1),
+                clamped(
                         "sequence-clamped",
                         "A sequence outside the page table is clamped to its last one.",
-                        "KV-004",
                         SEQUENCES,
-                        (run, real) -> {
-                            int count = (int) run.node()
-                                    .operand(run.node().operands().size() - 1)
-                                    .type()
-                                    .shape()
-                                    .dim(0)
-                                    .size(run.run().bindings().dims());
-                            return change(real, sequence -> sequence >= count ? count - 1 : sequence);
-                        }),
-                append(
+                        (_, sequences, _, _) -> sequences - 1),
+                clamped(
                         "page-clamped",
                         "A page outside the cache is clamped to its last one.",
-                        "KV-004",
                         PAGE_TABLE,
-                        (run, real) -> {
-                            int pages = (int) run.node()
-                                    .operand(0)
-                                    .type()
-                                    .shape()
-                                    .dim(0)
-                                    .size(run.run().bindings().dims());
-                            return change(real, page -> Math.min(page, pages - 1));
-                        }),
+                        (_, _, _, pages) -> pages - 1),
                 new RunFault(
                         "cache/latent-and-rope-swapped",
                         "A cache row is rope key, then latent.",
@@ -263,7 +273,7 @@ final class AttentionFaults {
                     protected Graph graph(Graph graph) {
                         return GraphFault.rewritten(graph, (builder, node, operands) -> {
                             if (node.op() instanceof Op.KvAppend append && append.parts() == 2) {
-                                var kept = operands[1];
+                                Value kept = operands[1];
                                 operands[1] = operands[2];
                                 operands[2] = kept;
                             }

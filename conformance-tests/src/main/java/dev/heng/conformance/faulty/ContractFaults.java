@@ -28,6 +28,7 @@ import java.util.HashSet;
 import java.util.List;
 import java.util.Map;
 import java.util.Set;
+import java.util.TreeSet;
 import java.util.WeakHashMap;
 import java.util.function.Function;
 import java.util.function.UnaryOperator;
@@ -442,7 +443,7 @@ final class ContractFaults {
                             if (new HashSet<>(bindings.buffers().values()).size()
                                     < bindings.buffers().size()) {
                                 throw new IllegalArgumentException("two values share a buffer: "
-                                        + bindings.buffers().keySet());
+                                        + new TreeSet<>(bindings.buffers().keySet()));
                             }
                             real.run(bindings);
                         }),

@@ -151,17 +151,30 @@ record Execution(List<Map<String, HostTensor>> outputs, List<String> breaches) {
             if (refused.code() != step.refusal()) {
                 throw refused;
             }
+            String message = String.valueOf(refused.getMessage());
+            if (scenario.graph().nodes().stream().noneMatch(node -> message.contains(node.name()))) {
+                breaches.add("the refusal names no node of the graph: " + message);
+            }
             return Map.of();
         }
         if (step.refusal() != null) {
             breaches.add("the run was to be refused with " + step.refusal() + " and was executed");
         }
         for (Map.Entry<String, HostTensor> input : step.inputs().entrySet()) {
-            byte[] now = new byte[input.getValue().bytes().length];
-            buffer(buffers, input.getKey()).read(0, MemorySegment.ofArray(now));
-            int changed = Arrays.mismatch(now, input.getValue().bytes());
+            Buffer buffer = buffer(buffers, input.getKey());
+            byte[] now = new byte
+                    [Math.toIntExact(
+                            buffer.request().type().bytes(buffer.request().dims()))];
+            buffer.read(0, MemorySegment.ofArray(now));
+            byte[] expected = new byte[now.length];
+            Arrays.fill(expected, poison);
+            System.arraycopy(
+                    input.getValue().bytes(), 0, expected, 0, input.getValue().bytes().length);
+            int changed = Arrays.mismatch(now, expected);
             if (changed >= 0) {
-                breaches.add("input '" + input.getKey() + "' was changed at byte " + changed);
+                boolean inside = changed < input.getValue().bytes().length;
+                breaches.add("input '" + input.getKey() + "' was changed at byte " + changed
+                        + (inside ? "" : ", past its end at " + input.getValue().bytes().length));
             }
         }
         return outputs;

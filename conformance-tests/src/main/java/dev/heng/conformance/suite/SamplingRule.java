@@ -83,7 +83,9 @@ record SamplingRule(
             }
             gotSum = index == got ? sum : gotSum;
         }
-        boolean close = bestSum - gotSum <= CLOSE * (Math.abs(bestSum) + Math.abs(gotSum) + 32);
+        // What is no candidate has no sum: infinity over infinity must not come out as close.
+        boolean close = gotSum > Double.NEGATIVE_INFINITY
+                && bestSum - gotSum <= CLOSE * (Math.abs(bestSum) + Math.abs(gotSum) + 32);
         return close ? got : Math.max(0, best);
     }
 

@@ -17,13 +17,24 @@ import dev.heng.conformance.random.RandomStream;
 import java.util.ArrayList;
 import java.util.List;
 
-/** Judges correct products of emulated units: whatever fails is a false alarm. */
+/**
+ * Judges correct products of emulated units: whatever fails is a false alarm.
+ *
+ * <p>A product is one matrix of elements, summed in one order by one unit, and judged as the suite judges it: every element under F6 and
+ * all of them together under F7. An evaluation is one element so judged. Each unit draws its own data and is run in all orders on them;
+ * fills and variants of units (fused, with block sums of their own, promoted every 128) take turns over the grid.
+ */
 final class FalseAlarms {
 
-    static final int ROWS = 8;
-    static final int COLUMNS = 16;
     static final FloatFormat[] FORMATS = {FloatFormat.F32, FloatFormat.BF16, FloatFormat.F16, FloatFormat.F8_E4M3};
     static final int[] LENGTHS = {64, 256, 2048, 7168, 18432};
+
+    /** The interval of float32 promotion that kernels of 8-bit products use. */
+    private static final int PROMOTION = 128;
+
+    /** The part of the grid that one study covers; products are {@code rows} by {@code columns}. */
+    @SuppressWarnings("ArrayRecordComponent") // A grid of a test; never compared.
+    record Grid(FloatFormat format, int k, int[] keptBits, int[] blockLengths, int rows, int columns) {}
 
     /** What a study found, over all its legal products. */
     static final class Tally {
@@ -53,19 +64,20 @@ final class FalseAlarms {
                 new SummationOrder.PairwiseTree(16));
     }
 
-    /** Every profile of the grid, in the variants that go with this fill. */
-    static List<AccumulationProfile> profiles(int[] keptBits, int[] blockLengths, MatrixFill fill) {
+    /** Returns one unit for each block length, number of kept bits and direction, and the two scalar ones. */
+    static List<AccumulationProfile> profiles(int[] keptBits, int[] blockLengths) {
         List<AccumulationProfile> profiles = new ArrayList<>();
         for (int blockLength : blockLengths) {
             for (int bits : keptBits) {
                 for (Rounding rounding : Rounding.values()) {
                     AccumulationProfile profile = AccumulationProfile.matrixUnit(blockLength, bits, rounding);
-                    profiles.add(profile);
-                    if (fill == MatrixFill.UNIFORM) {
-                        profiles.add(profile.withSeparateBlockSum());
-                    } else if (fill == MatrixFill.NORMAL && blockLength < 128) {
-                        profiles.add(profile.withPromotion(128));
-                    }
+                    // Two directions for each number of bits: a step of three visits every variant with both.
+                    profiles.add(
+                            switch (profiles.size() % 3) {
+                                case 0 -> profile;
+                                case 1 -> profile.withSeparateBlockSum();
+                                default -> blockLength < PROMOTION ? profile.withPromotion(PROMOTION) : profile;
+                            });
                 }
             }
         }
@@ -74,36 +86,47 @@ final class FalseAlarms {
         return profiles;
     }
 
-    static Tally study(FloatFormat format, int k, MatrixFill fill, List<AccumulationProfile> profiles) {
+    static Tally study(Grid grid) {
         Tally tally = new Tally();
-        int[] shape = {ROWS, COLUMNS};
+        List<MatrixFill> fills = EvidenceTest.signedFills();
         int draw = 0;
-        for (AccumulationProfile profile : profiles) {
-            RandomStream stream = RandomStream.of("false alarms", draw++, format + " " + k + " " + fill);
-            double[] a = fill.fill(stream.split("a"), format, Operand.ACTIVATIONS, ROWS, k)
-                    .values();
-            double[] b = fill.fill(stream.split("b"), format, Operand.WEIGHTS, COLUMNS, k)
-                    .values();
-            ProductMoments moments = ProductMoments.of(a, b, ROWS, COLUMNS, k);
-            // 8-bit operands are returned in bfloat16, as models have it; the others in their own format.
-            FloatFormat output = format == FloatFormat.F8_E4M3 ? FloatFormat.BF16 : format;
-            for (SummationOrder order : orders()) {
-                // Half of the products leave the unit as float32, where accumulation is not hidden by the output's
-                // rounding.
-                FloatFormat returned = tally.products % 2 == 0 ? FloatFormat.F32 : output;
-                ProductBound bound = new ProductBound(moments, profile, returned, true);
-                double[] sums = new MatrixUnit(profile).multiply(a, b, ROWS, COLUMNS, k, order);
-                FloatTensor got = FloatTensor.rounded(returned, shape, sums);
-                Verdict element = FloatComparator.underBound(got, returned, shape, moments.exact(), bound);
-                Verdict bias = BiasComparator.test(got, bound);
-                tally.products++;
-                tally.elements += got.size();
-                tally.worstError = Math.max(tally.worstError, element.ratio());
-                tally.worstBias = Math.max(tally.worstBias, bias.ratio());
-                if (!element.passed() || !bias.passed()) {
-                    tally.alarms.add(format + " K=" + k + " " + fill + " " + profile + " " + order + ": " + element
-                            + "; " + bias);
-                }
+        for (AccumulationProfile profile : profiles(grid.keptBits(), grid.blockLengths())) {
+            // Coprime to the variants' period, so that every fill meets every variant.
+            MatrixFill fill = fills.get(draw / 2 % fills.size());
+            RandomStream stream = RandomStream.of("false alarms", draw++, grid.format() + " " + grid.k() + " " + fill);
+            tally.add(judge(grid, profile, fill, stream));
+        }
+        return tally;
+    }
+
+    private static Tally judge(Grid grid, AccumulationProfile profile, MatrixFill fill, RandomStream stream) {
+        FloatFormat format = grid.format();
+        int k = grid.k();
+        double[] a = fill.fill(stream.split("a"), format, Operand.ACTIVATIONS, grid.rows(), k)
+                .values();
+        double[] b = fill.fill(stream.split("b"), format, Operand.WEIGHTS, grid.columns(), k)
+                .values();
+        ProductMoments moments = ProductMoments.of(a, b, grid.rows(), grid.columns(), k);
+        // 8-bit operands are returned in bfloat16, as models have it; the others in their own format.
+        FloatFormat output = format == FloatFormat.F8_E4M3 ? FloatFormat.BF16 : format;
+        int[] shape = {grid.rows(), grid.columns()};
+        Tally tally = new Tally();
+        for (SummationOrder order : orders()) {
+            double[] sums = new MatrixUnit(profile).multiply(a, b, grid.rows(), grid.columns(), k, order);
+            // Half of the products leave the unit as float32, where accumulation is not hidden by the output's
+            // rounding.
+            FloatFormat returned = stream.split(order.toString()).nextInt(2) == 0 ? FloatFormat.F32 : output;
+            ProductBound bound = new ProductBound(moments, profile, returned, true);
+            FloatTensor got = FloatTensor.rounded(returned, shape, sums);
+            Verdict element = FloatComparator.underBound(got, returned, shape, moments.exact(), bound);
+            Verdict bias = BiasComparator.test(got, bound);
+            tally.products++;
+            tally.elements += got.size();
+            tally.worstError = Math.max(tally.worstError, element.ratio());
+            tally.worstBias = Math.max(tally.worstBias, bias.ratio());
+            if (!element.passed() || !bias.passed()) {
+                tally.alarms.add(
+                        format + " K=" + k + " " + fill + " " + profile + " " + order + ": " + element + "; " + bias);
             }
         }
         return tally;

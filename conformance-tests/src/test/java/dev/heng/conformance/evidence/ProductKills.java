@@ -48,20 +48,26 @@ final class ProductKills {
         return profiles;
     }
 
+    /** Returns the format in which products of {@code operands} are returned: bfloat16 for 8-bit ones, else their own. */
+    static FloatFormat returned(FloatFormat operands) {
+        return operands == FloatFormat.F8_E4M3 ? FloatFormat.BF16 : operands;
+    }
+
     /** Runs the trials against every fault; correct products must pass them too, or {@code alarms} names them. */
     static Map<ProductFault, Tally> study(
             FloatFormat format, int k, List<AccumulationProfile> profiles, List<String> alarms) {
+        FloatFormat output = returned(format);
         Map<ProductFault, Tally> tallies = new EnumMap<>(ProductFault.class);
         SummationOrder order = new SummationOrder.Sequential();
         for (AccumulationProfile profile : profiles) {
             MatrixUnit unit = new MatrixUnit(profile);
-            for (Verdict verdict : trials(new EmulatedProduct(unit, order, format, format), profile, k)) {
+            for (Verdict verdict : trials(new EmulatedProduct(unit, order, format, output), profile, k)) {
                 if (!verdict.passed()) {
                     alarms.add(format + " K=" + k + " " + profile + ": " + verdict);
                 }
             }
             for (ProductFault fault : ProductFault.values()) {
-                if (!fault.appliesTo(format, format)) {
+                if (!fault.appliesTo(format, output)) {
                     continue;
                 }
                 Tally tally = tallies.computeIfAbsent(fault, key -> new Tally());
@@ -69,7 +75,7 @@ final class ProductKills {
                     tally.legal++;
                     continue;
                 }
-                List<Verdict> verdicts = trials(new FaultyProduct(fault, unit, order, format, format), profile, k);
+                List<Verdict> verdicts = trials(new FaultyProduct(fault, unit, order, format, output), profile, k);
                 boolean killed = false;
                 for (int trial = 0; trial < verdicts.size(); trial++) {
                     if (verdicts.get(trial).outcome() == Outcome.FAIL) {

@@ -8,9 +8,14 @@ import dev.heng.conformance.kill.KillRequest;
 import dev.heng.conformance.kill.KillScore;
 import dev.heng.conformance.report.ReportWriter;
 import dev.heng.conformance.run.CaseResult;
+import dev.heng.conformance.run.CaseState;
+import dev.heng.conformance.run.Environment;
 import dev.heng.conformance.run.ParityRun;
 import dev.heng.conformance.run.RunReport;
 import dev.heng.conformance.run.RunRequest;
+import dev.heng.conformance.run.WaivedReport;
+import dev.heng.conformance.run.Waivers;
+import dev.heng.conformance.shard.ShardedRun;
 import dev.heng.conformance.suite.ConformanceCase;
 import dev.heng.conformance.suite.Level;
 import dev.heng.conformance.suite.Suite;
@@ -21,6 +26,9 @@ import dev.heng.runtime.registry.BackendWish;
 import dev.heng.spi.BackendOptions;
 import java.io.IOException;
 import java.nio.file.Path;
+import java.time.Duration;
+import java.time.LocalDate;
+import java.time.ZoneId;
 import java.util.List;
 import java.util.concurrent.Callable;
 import org.jspecify.annotations.Nullable;
@@ -32,9 +40,13 @@ import picocli.CommandLine.Option;
 @Command(
         name = "parity",
         description = "Judge a backend by the conformance suite; see docs/conformance.md.",
+        subcommands = {ParityDiffCommand.class, ParityVerifyCommand.class, ParityPageCommand.class},
         footer =
                 "Exit codes: 0 green, 1 red (a case failed, nothing was shown, or a planted fault survived), 2 a mistake in the command.")
 final class ParityCommand implements Callable<Integer> {
+
+    /** A day, in seconds. */
+    private static final long LONGEST_LIMIT = 86_400;
 
     private final Streams streams;
 
@@ -63,6 +75,24 @@ final class ParityCommand implements Callable<Integer> {
     @Nullable
     Path report;
 
+    @Option(
+            names = "--waivers",
+            paramLabel = "FILE",
+            description = "Known failures that somebody signed for, with version range, issue and expiry.")
+    @Nullable
+    Path waivers;
+
+    @Option(
+            names = "--limit",
+            paramLabel = "SECONDS",
+            description = "How long one case may take; 60 if nothing is said.")
+    long limit = RunRequest.DEFAULT_LIMIT.toSeconds();
+
+    @Option(
+            names = "--in-process",
+            description = "Run the cases in this process; a native crash then ends everything without a report.")
+    boolean inProcess;
+
     @Option(names = "--list", description = "List the cases that would run, and the rules without a case.")
     boolean list;
 
@@ -86,9 +116,12 @@ final class ParityCommand implements Callable<Integer> {
     }
 
     @Override
-    public Integer call() throws IOException {
+    public Integer call() throws IOException, InterruptedException {
         Suite suite = Suite.standard();
-        RunRequest request = new RunRequest(backend, level, pattern, seed, RunRequest.DEFAULT_LIMIT);
+        if (limit < 1 || limit > LONGEST_LIMIT) {
+            throw new HengException("--limit is " + limit, "give seconds from 1 to " + LONGEST_LIMIT);
+        }
+        RunRequest request = new RunRequest(backend, level, pattern, seed, Duration.ofSeconds(limit), replayCommand());
         List<ConformanceCase> selected = request.select(suite.cases());
         if (selected.isEmpty()) {
             throw new HengException(
@@ -116,10 +149,17 @@ final class ParityCommand implements Callable<Integer> {
         // Chosen before anything runs, so that a missing device is the user's mistake and not a red report.
         BackendChoice device = registry.choose(BackendWish.parse(backend));
         BackendChoice oracle = registry.choose(BackendWish.parse("reference"));
-        RunReport found = ParityRun.run(
-                suite, request, () -> device.open(BackendOptions.none()), () -> oracle.open(BackendOptions.none()));
+        Waivers signed = waivers == null ? Waivers.none() : Waivers.read(waivers);
+        RunReport found = inProcess
+                ? ParityRun.run(
+                        suite,
+                        request,
+                        () -> device.open(BackendOptions.none()),
+                        () -> oracle.open(BackendOptions.none()))
+                : ShardedRun.run(suite, request, plugins.pluginPaths);
+        found = WaivedReport.of(found, signed, suite, LocalDate.now(ZoneId.systemDefault()));
         if (report != null) {
-            ReportWriter.write(found, report);
+            ReportWriter.write(found, Environment.current(plugins.pluginPaths), report);
         }
         streams.write(summary(found));
         return found.isGreen() ? ExitCodes.OK : ExitCodes.UNHEALTHY;
@@ -150,10 +190,19 @@ final class ParityCommand implements Callable<Integer> {
         return found.unexplained().isEmpty() ? ExitCodes.OK : ExitCodes.UNHEALTHY;
     }
 
+    /** Returns how to start this command again so that it finds the same backend. */
+    private String replayCommand() {
+        StringBuilder command =
+                new StringBuilder(System.getProperty("heng.parity.command", RunRequest.DEFAULT_COMMAND));
+        plugins.pluginPaths.forEach(
+                path -> command.append(" --plugin-path '").append(path).append('\''));
+        return command.toString();
+    }
+
     private static String summary(RunReport found) {
         StringBuilder text = new StringBuilder();
         for (CaseResult result : found.results()) {
-            if (!result.state().isGreen()) {
+            if (!result.state().isGreen() || result.state() == CaseState.WAIVED) {
                 text.append(result.state() + " " + result.subject().id() + "\n  " + result.reason() + "\n  "
                         + result.replay() + "\n");
             }

@@ -3,6 +3,7 @@ package dev.heng.conformance.junit;
 import static org.junit.jupiter.api.Assertions.assertFalse;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
+import dev.heng.conformance.report.ReportWriter;
 import dev.heng.conformance.run.CaseResult;
 import dev.heng.conformance.run.CaseState;
 import dev.heng.conformance.run.ParityRun;
@@ -14,6 +15,8 @@ import dev.heng.runtime.registry.BackendRegistry;
 import dev.heng.runtime.registry.BackendWish;
 import dev.heng.spi.Backend;
 import dev.heng.spi.BackendOptions;
+import java.io.IOException;
+import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.stream.Stream;
@@ -47,11 +50,16 @@ public abstract class BackendConformanceKit {
         this.level = level;
     }
 
-    /** Runs all cases of the level and reports each as a test. */
+    /**
+     * Runs all cases of the level in this process, writes the reports into {@code target/parity/BACKEND} (another folder than
+     * {@code target/parity} is named by the system property {@code heng.parity.report}), and reports each case as a test.
+     */
     @TestFactory
-    final Stream<DynamicTest> conformance() {
+    final Stream<DynamicTest> conformance() throws IOException {
         RunReport report = ParityRun.run(
                 Suite.standard(), RunRequest.of(backend, level), () -> open(backend), () -> open("reference"));
+        ReportWriter.write(
+                report, Path.of(System.getProperty("heng.parity.report", "target/parity"), backend.replace(':', '-')));
         List<DynamicTest> tests = new ArrayList<>();
         tests.add(DynamicTest.dynamicTest("the run is green", () -> {
             assertFalse(report.results().isEmpty(), "no case was selected");

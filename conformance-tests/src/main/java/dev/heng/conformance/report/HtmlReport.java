@@ -2,122 +2,385 @@ package dev.heng.conformance.report;
 
 import static dev.heng.conformance.report.TextReports.escaped;
 
-import dev.heng.conformance.compare.Verdict;
-import dev.heng.conformance.run.CaseResult;
-import dev.heng.conformance.run.RunReport;
-import dev.heng.conformance.suite.Check;
+import dev.heng.conformance.run.CaseState;
+import java.io.IOException;
+import java.io.InputStream;
+import java.io.UncheckedIOException;
+import java.nio.charset.StandardCharsets;
+import java.util.ArrayList;
+import java.util.LinkedHashMap;
+import java.util.List;
 import java.util.Locale;
+import java.util.Map;
 
-/** One page without scripts and without anything to load: a matrix whose rows unfold into cases with bounds and replay lines. */
+/**
+ * One page with nothing to load, in English and Chinese: verdicts, the matrix of operators, types and backends, the distribution of
+ * errors, the environment, and every case with its bounds and replay line. Without scripts everything is shown, in English.
+ */
 final class HtmlReport {
 
-    private static final String STYLE = """
-            body{font:15px/1.5 system-ui,sans-serif;max-width:70rem;margin:1rem auto;padding:0 1rem;color:#1b1f24;background:#fff}
-            h1{font-size:1.4rem}h2{font-size:1.1rem;margin-top:2rem}
-            .green{color:#0b6b2f}.red{color:#a40e26}.sim{background:#fff3c4;padding:.5rem 1rem;border-left:4px solid #b58900}
-            details{border-bottom:1px solid #d8dee4;padding:.3rem 0}summary{cursor:pointer;display:flex;gap:1rem;flex-wrap:wrap}
-            summary b{min-width:11rem}summary span{min-width:8rem}
-            details details{margin-left:1rem;font-size:.9em}
-            code{font-size:.85em;overflow-wrap:anywhere;background:#f3f4f6;padding:0 .2rem}
-            table{border-collapse:collapse}td,th{padding:.2rem .8rem;text-align:left;border-bottom:1px solid #d8dee4;overflow-wrap:anywhere}
-            @media (prefers-color-scheme:dark){body{background:#0d1117;color:#e6edf3}code{background:#21262d}.green{color:#4ac26b}.red{color:#ff7b72}.sim{background:#3a2f00}}
-            """;
+    private final List<ReportDocument> documents;
+    private final StringBuilder page = new StringBuilder();
 
-    private HtmlReport() {}
+    private HtmlReport(List<ReportDocument> documents) {
+        this.documents = documents;
+    }
 
-    static String of(RunReport report) {
-        StringBuilder page = new StringBuilder("<!DOCTYPE html>\n<html lang=\"en\"><head><meta charset=\"utf-8\">")
+    /** Returns the page of one report or more, a column each. */
+    static String of(List<ReportDocument> documents) {
+        return new HtmlReport(documents).render();
+    }
+
+    private static String resource(String name) {
+        try (InputStream file = HtmlReport.class.getResourceAsStream(name)) {
+            if (file == null) {
+                throw new IllegalStateException("the build left out " + name);
+            }
+            return new String(file.readAllBytes(), StandardCharsets.UTF_8);
+        } catch (IOException e) {
+            throw new UncheckedIOException(e);
+        }
+    }
+
+    /** Returns text in both languages, of which the page shows one. */
+    private static String both(String english, String chinese) {
+        return "<span lang=\"en\">" + english + "</span><span lang=\"zh\">" + chinese + "</span>";
+    }
+
+    private String render() {
+        String title =
+                documents.size() == 1 ? documents.getFirst().title() : "Parity of " + documents.size() + " backends";
+        page.append("<!DOCTYPE html>\n<html lang=\"en\"><head><meta charset=\"utf-8\">")
                 .append("<meta name=\"viewport\" content=\"width=device-width,initial-scale=1\"><title>")
-                .append(escaped(TextReports.title(report)))
+                .append(escaped(title))
                 .append("</title><style>")
-                .append(STYLE)
-                .append("</style></head><body>\n<h1>")
-                .append(escaped(TextReports.title(report)))
-                .append("</h1>\n");
-        if (report.isSimulated()) {
-            page.append("<p class=\"sim\">SIMULATED: this device is a simulator; nothing here speaks of hardware. ")
-                    .append("<span lang=\"zh\">模拟设备:本报告不代表真实硬件。</span></p>\n");
-        }
-        page.append(report.isGreen() ? "<p class=\"green\"><b>GREEN 通过</b></p>" : "<p class=\"red\"><b>RED 未通过</b>: ")
-                .append(report.isGreen() ? "" : escaped(String.join("; ", report.redReasons())) + "</p>");
-        environment(page, report);
-        heading(page, "Operators by type", "算子与数据类型");
-        for (Matrix.Cell cell : Matrix.of(report)) {
-            cell(page, cell);
-        }
-        heading(page, "Rules without a case", "尚无用例的规则");
-        page.append("<p>").append(escaped(String.join(", ", report.untested()))).append("</p>\n</body></html>\n");
+                .append(resource("page.css"))
+                .append("</style></head><body data-lang=\"en\">\n<header><h1>")
+                .append(escaped(title))
+                .append("</h1><button id=\"language\" type=\"button\">中文</button></header>\n<main>");
+        page.append("<div class=\"verdicts\">");
+        documents.forEach(this::verdict);
+        page.append("</div>\n");
+        matrix();
+        cases();
+        documents.forEach(this::environment);
+        documents.forEach(this::untested);
+        page.append("</main><script>").append(resource("page.js")).append("</script></body></html>\n");
         return page.toString();
     }
 
-    private static void heading(StringBuilder page, String english, String chinese) {
+    private void verdict(ReportDocument document) {
+        page.append("<section class=\"verdict ")
+                .append(document.green() ? "green" : "red")
+                .append("\">");
+        if (document.simulated()) {
+            page.append("<p class=\"sim\">")
+                    .append(both(
+                            "SIMULATED: this device is a simulator; nothing here speaks of hardware.",
+                            "模拟设备：本报告不代表真实硬件。"))
+                    .append("</p>");
+        }
+        page.append("<p class=\"big\">")
+                .append(document.green() ? both("GREEN", "通过") : both("RED", "未通过"))
+                .append(" <small>")
+                .append(escaped(name(document)))
+                .append("</small></p><p class=\"meta\">")
+                .append(both("level ", "级别 "))
+                .append(document.request().level().toLowerCase(Locale.ROOT))
+                .append(" · ")
+                .append(both("seed ", "种子 "))
+                .append(document.request().seed())
+                .append(" · ")
+                .append(escaped(document.created().replace('T', ' ')))
+                .append("</p><ul class=\"counts\">");
+        for (CaseState state : CaseState.values()) {
+            int count = document.counts().getOrDefault(state.name(), 0);
+            if (count > 0) {
+                page.append("<li class=\"")
+                        .append(style(state))
+                        .append("\"><b>")
+                        .append(count)
+                        .append("</b> ")
+                        .append(both(state.name(), chinese(state)))
+                        .append("</li>");
+            }
+        }
+        page.append("</ul>");
+        if (!document.green()) {
+            page.append("<ul class=\"reasons\">");
+            document.redReasons()
+                    .forEach(reason ->
+                            page.append("<li>").append(escaped(reason)).append("</li>"));
+            page.append("</ul>");
+        }
+        page.append("</section>");
+    }
+
+    private static String name(ReportDocument document) {
+        String address = document.environment().device().address();
+        return address.isEmpty() ? document.request().backend() : address;
+    }
+
+    private static String style(CaseState state) {
+        return switch (state) {
+            case PASS -> "pass";
+            case DECLINED, WAIVED -> "said";
+            case FAIL, ERROR, TIMEOUT, CRASH, UNTRUSTED, UNTESTED -> "bad";
+        };
+    }
+
+    private static String chinese(CaseState state) {
+        return switch (state) {
+            case PASS -> "通过";
+            case FAIL -> "失败";
+            case DECLINED -> "不支持";
+            case WAIVED -> "豁免";
+            case ERROR -> "错误";
+            case TIMEOUT -> "超时";
+            case CRASH -> "崩溃";
+            case UNTRUSTED -> "不可信";
+            case UNTESTED -> "未测";
+        };
+    }
+
+    /** Returns the cells by operator, in the order of first sight, and for each operator by document. */
+    private Map<String, List<List<Matrix.Cell>>> byOperator() {
+        Map<String, List<List<Matrix.Cell>>> rows = new LinkedHashMap<>();
+        for (int column = 0; column < documents.size(); column++) {
+            for (Matrix.Cell cell : Matrix.of(documents.get(column))) {
+                List<List<Matrix.Cell>> row = rows.computeIfAbsent(cell.op(), _ -> {
+                    List<List<Matrix.Cell>> empty = new ArrayList<>();
+                    documents.forEach(_ -> empty.add(new ArrayList<>()));
+                    return empty;
+                });
+                row.get(column).add(cell);
+            }
+        }
+        return rows;
+    }
+
+    private void matrix() {
         page.append("<h2>")
-                .append(english)
-                .append(" <span lang=\"zh\">")
-                .append(chinese)
-                .append("</span></h2>\n");
+                .append(both("Operators, types, backends", "算子 × 数据类型 × 后端"))
+                .append("</h2><p class=\"hint\">")
+                .append(both(
+                        "Each tile: type, cases passed, worst error over bound. Darker is nearer to the bound.",
+                        "每格：数据类型、通过的用例数、最大“误差/界”。颜色越深越接近界限。"))
+                .append("</p><div class=\"scroll\"><table class=\"matrix\"><thead><tr><th>")
+                .append(both("operator", "算子"))
+                .append("</th>");
+        for (ReportDocument document : documents) {
+            page.append("<th>").append(escaped(name(document))).append("</th>");
+        }
+        page.append("<th>").append(both("error / bound", "误差 / 界")).append("</th></tr></thead><tbody>\n");
+        byOperator().forEach((op, row) -> {
+            page.append("<tr><th>").append(escaped(op)).append("</th>");
+            List<Double> ratios = new ArrayList<>();
+            for (int column = 0; column < row.size(); column++) {
+                page.append("<td>");
+                for (Matrix.Cell cell : row.get(column)) {
+                    tile(cell, column);
+                    cell.cases().forEach(one -> one.checks().forEach(check -> ratios.add(check.ratio())));
+                }
+                page.append("</td>");
+            }
+            page.append("<td class=\"plot\">")
+                    .append(ratios.isEmpty() ? "" : Histogram.of(ratios))
+                    .append("</td></tr>\n");
+        });
+        page.append("</tbody></table></div>\n");
     }
 
-    private static void environment(StringBuilder page, RunReport report) {
-        heading(page, "Run", "运行");
-        page.append("<table>");
-        row(page, "Level 级别", report.request().level().name());
-        row(page, "Seed 种子", Long.toString(report.request().seed()));
-        row(page, "Suite 套件", report.suiteHash());
-        row(page, "Java", Runtime.version().toString());
-        if (report.device() != null) {
-            report.device().facts().forEach((name, value) -> row(page, name, value));
+    private void tile(Matrix.Cell cell, int column) {
+        String kind = "t-red";
+        if (cell.green()) {
+            kind = cell.passed() == 0 ? "t-said" : "t-" + shade(cell.worst());
         }
-        if (report.profile() != null) {
-            row(page, "Numerics profile 数值特性", report.profile().toString());
-        }
-        report.counts().forEach((state, count) -> row(page, state.name(), Integer.toString(count)));
-        page.append("</table>\n");
+        page.append("<a class=\"tile ")
+                .append(kind)
+                .append("\" href=\"#")
+                .append(anchor(cell, column))
+                .append("\"><b>")
+                .append(escaped(cell.dtype()))
+                .append("</b> ")
+                .append(cell.passed())
+                .append('/')
+                .append(cell.cases().size())
+                .append(" <i>")
+                .append(cell.passed() == 0 ? "–" : ratio(cell.worst()))
+                .append("</i></a>");
     }
 
-    private static void row(StringBuilder page, String name, String value) {
+    /** Returns how near to the bound, in four steps. */
+    private static int shade(double worst) {
+        if (worst == 0) {
+            return 0;
+        }
+        if (worst < 0.1) {
+            return 1;
+        }
+        return worst < 0.5 ? 2 : 3;
+    }
+
+    private static String ratio(double ratio) {
+        if (ratio == 0) {
+            return "0";
+        }
+        return Double.isFinite(ratio) ? String.format(Locale.ROOT, "%.2g", ratio) : "∞";
+    }
+
+    private static String anchor(Matrix.Cell cell, int column) {
+        return "c" + column + "-" + (cell.op() + "-" + cell.dtype()).replaceAll("[^A-Za-z0-9-]", "_");
+    }
+
+    private void cases() {
+        page.append("<h2>")
+                .append(both("Cases", "用例"))
+                .append("</h2><p class=\"filters\"><label>")
+                .append(both("find ", "查找 "))
+                .append(
+                        "<input id=\"find\" type=\"search\" size=\"24\"></label> <label><input id=\"bad\" type=\"checkbox\"> ")
+                .append(both("only what is not green", "只看未通过"))
+                .append("</label></p>\n");
+        for (int column = 0; column < documents.size(); column++) {
+            if (documents.size() > 1) {
+                page.append("<h3>").append(escaped(name(documents.get(column)))).append("</h3>");
+            }
+            for (Matrix.Cell cell : Matrix.of(documents.get(column))) {
+                cell(cell, column);
+            }
+        }
+    }
+
+    private void cell(Matrix.Cell cell, int column) {
+        page.append("<details class=\"cell\" id=\"")
+                .append(anchor(cell, column))
+                .append("\"><summary><b>")
+                .append(escaped(cell.op()))
+                .append("</b> <span>")
+                .append(escaped(cell.dtype()))
+                .append("</span> <span class=\"")
+                .append(cell.green() ? "pass" : "bad")
+                .append("\">")
+                .append(cell.passed())
+                .append('/')
+                .append(cell.cases().size())
+                .append("</span> <span class=\"meta\">")
+                .append(cell.others().equals("-") ? "" : escaped(cell.others()))
+                .append("</span> <span class=\"meta\">")
+                .append(ratio(cell.worst()))
+                .append("</span></summary>\n");
+        cell.cases().forEach(this::one);
+        page.append("</details>\n");
+    }
+
+    private void one(ReportDocument.Case one) {
+        page.append("<details class=\"case\" data-state=\"")
+                .append(one.state().isGreen() ? "green" : "red")
+                .append("\"><summary><span class=\"")
+                .append(style(one.state()))
+                .append("\">")
+                .append(both(one.state().name(), chinese(one.state())))
+                .append("</span> <code>")
+                .append(escaped(one.id()))
+                .append("</code></summary><p class=\"meta\">")
+                .append(escaped(String.join(", ", one.rules())))
+                .append(one.mandatory() ? " · " + both("mandatory", "必测") : "")
+                .append(" · ")
+                .append(one.milliseconds())
+                .append(" ms</p>");
+        if (!one.reason().isEmpty()) {
+            page.append("<p>").append(escaped(one.reason())).append("</p>");
+        }
+        List<ReportDocument.Comparison> shown = shown(one);
+        for (ReportDocument.Comparison check : shown) {
+            comparison(check);
+        }
+        if (shown.size() < one.checks().size()) {
+            int more = one.checks().size() - shown.size();
+            page.append("<p class=\"meta\">")
+                    .append(both(
+                            more + " more comparisons, all nearer, are in parity.json",
+                            "另有 " + more + " 项误差更小的比较，见 parity.json"))
+                    .append("</p>");
+        }
+        page.append("<pre>").append(escaped(one.replay())).append("</pre></details>\n");
+    }
+
+    /** Returns the comparisons that failed and the worst of the others. */
+    private static List<ReportDocument.Comparison> shown(ReportDocument.Case one) {
+        List<ReportDocument.Comparison> shown = new ArrayList<>(one.checks().stream()
+                .filter(check -> !check.outcome().equals("PASS"))
+                .limit(5)
+                .toList());
+        one.checks().stream()
+                .filter(check -> check.outcome().equals("PASS"))
+                .max((left, right) -> Double.compare(left.ratio(), right.ratio()))
+                .ifPresent(shown::add);
+        return shown;
+    }
+
+    private void comparison(ReportDocument.Comparison check) {
+        page.append("<table class=\"check\"><tr><th colspan=\"2\" class=\"")
+                .append(check.outcome().equals("FAIL") ? "bad" : "pass")
+                .append("\">")
+                .append(escaped(check.what() + ": " + check.outcome()))
+                .append("</th></tr>");
+        field(both("error / bound", "误差 / 界"), ratio(check.ratio()) + " = " + check.error() + " / " + check.bound());
+        if (check.index() >= 0) {
+            field(both("worst element", "最差元素"), Long.toString(check.index()));
+            field(both("expected", "期望"), check.expected() + bits(check.expectedBits()));
+            field(both("got", "实得"), check.got() + bits(check.gotBits()));
+        }
+        field(both("says", "说明"), check.message());
+        field(both("formula", "公式") + " " + escaped(check.formula()), check.formulaText());
+        page.append("</table>");
+    }
+
+    private static String bits(String bits) {
+        return bits.isEmpty() ? "" : " (" + bits + ")";
+    }
+
+    private void field(String name, String value) {
         page.append("<tr><th>")
-                .append(escaped(name))
+                .append(name)
                 .append("</th><td>")
                 .append(escaped(value))
                 .append("</td></tr>");
     }
 
-    private static void cell(StringBuilder page, Matrix.Cell cell) {
-        page.append("<details><summary><b>")
-                .append(escaped(cell.op()))
-                .append("</b><span>")
-                .append(escaped(cell.dtype()))
-                .append("</span><span class=\"")
-                .append(cell.green() ? "green" : "red")
-                .append("\">")
-                .append(cell.passed())
-                .append(" PASS ")
-                .append(escaped(cell.others()))
-                .append("</span><span>")
-                .append(String.format(Locale.ROOT, "worst error/bound %.3g", cell.worst()))
-                .append("</span></summary>\n");
-        cell.cases().forEach(result -> one(page, result));
-        page.append("</details>\n");
+    private void environment(ReportDocument document) {
+        ReportDocument.Surroundings around = document.environment();
+        page.append("<h2>")
+                .append(both("Environment", "环境"))
+                .append(" <small>")
+                .append(escaped(name(document)))
+                .append("</small></h2><table class=\"environment\">");
+        field(both("device", "设备"), around.device().name());
+        around.device().facts().forEach((name, value) -> field(escaped(name), value));
+        field(both("numerics profile", "数值特性"), around.profile().replace("], ", "],\n"));
+        field("Heng", around.heng());
+        field("SPI", around.spi());
+        field(both("suite", "测试集"), around.suiteHash());
+        field("Java", around.java());
+        field(both("system", "系统"), around.os());
+        field(both("processor", "处理器"), around.cpu());
+        page.append("</table><details><summary>")
+                .append(both("libraries and their SHA-256", "程序库及其 SHA-256"))
+                .append(" (")
+                .append(around.libraries().size())
+                .append(")</summary><table class=\"environment\">");
+        around.libraries().forEach((name, hash) -> field(escaped(name), hash));
+        page.append("</table></details>\n");
     }
 
-    private static void one(StringBuilder page, CaseResult result) {
-        page.append("<details><summary><span class=\"")
-                .append(result.state().isGreen() ? "green" : "red")
-                .append("\">")
-                .append(result.state())
-                .append("</span><code>")
-                .append(escaped(result.subject().id()))
-                .append("</code></summary><p>")
-                .append(escaped(String.join(", ", result.subject().rules())))
-                .append("</p>");
-        if (!result.reason().isEmpty()) {
-            page.append("<p>").append(escaped(result.reason())).append("</p>");
-        }
-        for (Check check : result.checks()) {
-            Verdict verdict = check.verdict();
-            page.append("<p>").append(escaped(check.what() + ": " + verdict)).append("</p>");
-        }
-        page.append("<p><code>").append(escaped(result.replay())).append("</code></p></details>\n");
+    private void untested(ReportDocument document) {
+        page.append("<h2>")
+                .append(both("Rules without a case", "尚无用例的规则"))
+                .append(" <small>")
+                .append(document.untested().size())
+                .append("</small></h2><p class=\"meta\">")
+                .append(escaped(String.join(", ", document.untested())))
+                .append("</p>\n");
     }
 }

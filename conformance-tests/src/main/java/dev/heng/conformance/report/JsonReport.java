@@ -1,101 +1,90 @@
 package dev.heng.conformance.report;
 
-import com.fasterxml.jackson.core.JsonProcessingException;
-import com.fasterxml.jackson.databind.ObjectMapper;
-import com.fasterxml.jackson.databind.SerializationFeature;
-import com.fasterxml.jackson.databind.node.ArrayNode;
-import com.fasterxml.jackson.databind.node.ObjectNode;
 import dev.heng.conformance.compare.Verdict;
 import dev.heng.conformance.run.CaseResult;
+import dev.heng.conformance.run.Environment;
+import dev.heng.conformance.run.MandatoryCases;
 import dev.heng.conformance.run.RunReport;
 import dev.heng.conformance.suite.Check;
 import dev.heng.spi.DeviceInfo;
 import dev.heng.spi.Spi;
+import java.time.Instant;
+import java.time.temporal.ChronoUnit;
+import java.util.Map;
+import java.util.TreeMap;
 
-/** The report for machines. Numbers that JSON lacks (infinite ratios, NaN) are strings. */
+/** Makes the document of a run. */
 final class JsonReport {
-
-    /** Raised whenever a field changes its meaning or goes. */
-    private static final int VERSION = 1;
 
     private JsonReport() {}
 
-    static String of(RunReport report) {
-        ObjectMapper mapper = new ObjectMapper().enable(SerializationFeature.INDENT_OUTPUT);
-        ObjectNode root = mapper.createObjectNode();
-        root.put("format", "heng-parity").put("version", VERSION);
-        root.put("green", report.isGreen()).put("simulated", report.isSimulated());
-        report.redReasons().forEach(root.putArray("red_reasons")::add);
-        ObjectNode request = root.putObject("request");
-        request.put("backend", report.request().backend())
-                .put("level", report.request().level().name())
-                .put("case", report.request().pattern())
-                .put("seed", report.request().seed());
-        environment(root.putObject("environment"), report);
-        ObjectNode counts = root.putObject("counts");
+    static ReportDocument of(RunReport report, Environment environment) {
+        Map<String, Integer> counts = new TreeMap<>();
         report.counts().forEach((state, count) -> counts.put(state.name(), count));
-        ArrayNode cases = root.putArray("cases");
-        report.results().forEach(result -> one(cases.addObject(), result));
-        report.untested().forEach(root.putArray("untested")::add);
-        try {
-            return mapper.writeValueAsString(root) + "\n";
-        } catch (JsonProcessingException e) {
-            throw new IllegalStateException("a report that is no JSON", e);
-        }
+        return new ReportDocument(
+                ReportDocument.FORMAT,
+                ReportDocument.VERSION,
+                Instant.now().truncatedTo(ChronoUnit.SECONDS).toString(),
+                report.isGreen(),
+                report.isSimulated(),
+                report.redReasons(),
+                new ReportDocument.Request(
+                        report.request().backend(),
+                        report.request().level().name(),
+                        report.request().pattern(),
+                        report.request().seed()),
+                new ReportDocument.Surroundings(
+                        report.suiteHash(),
+                        Spi.VERSION,
+                        environment.heng(),
+                        environment.java(),
+                        environment.os(),
+                        environment.cpu(),
+                        device(report.device()),
+                        report.profile(),
+                        environment.libraries()),
+                counts,
+                report.results().stream().map(JsonReport::one).toList(),
+                report.untested());
     }
 
-    private static void environment(ObjectNode node, RunReport report) {
-        node.put("suite_hash", report.suiteHash())
-                .put("spi", Spi.VERSION)
-                .put("java", Runtime.version().toString())
-                .put("os", System.getProperty("os.name") + " " + System.getProperty("os.arch"));
-        DeviceInfo device = report.device();
-        if (device != null) {
-            ObjectNode facts = node.putObject("device");
-            facts.put("address", device.address()).put("name", device.name());
-            device.facts().forEach(facts.putObject("facts")::put);
-        }
-        if (report.profile() != null) {
-            node.put("profile", report.profile().toString());
-        }
+    private static ReportDocument.Device device(@org.jspecify.annotations.Nullable DeviceInfo device) {
+        return device == null
+                ? new ReportDocument.Device("", "", Map.of())
+                : new ReportDocument.Device(device.address(), device.name(), device.facts());
     }
 
-    private static void one(ObjectNode node, CaseResult result) {
-        node.put("id", result.subject().id())
-                .put("op", result.subject().op())
-                .put("dtype", result.subject().dtype())
-                .put("level", result.subject().level().name())
-                .put("state", result.state().name())
-                .put("reason", result.reason())
-                .put("milliseconds", result.milliseconds())
-                .put("replay", result.replay());
-        result.subject().rules().forEach(node.putArray("rules")::add);
-        number(node, "worst_ratio", result.worstRatio());
-        ArrayNode checks = node.putArray("checks");
-        for (Check check : result.checks()) {
-            Verdict verdict = check.verdict();
-            ObjectNode one = checks.addObject();
-            one.put("what", check.what())
-                    .put("outcome", verdict.outcome().name())
-                    .put("formula", verdict.formula().name())
-                    .put("formula_text", verdict.formula().text())
-                    .put("index", verdict.index())
-                    .put("expected_bits", verdict.expectedBits())
-                    .put("got_bits", verdict.gotBits())
-                    .put("message", verdict.message());
-            number(one, "ratio", verdict.ratio());
-            number(one, "error", verdict.error());
-            number(one, "bound", verdict.bound());
-            number(one, "expected", verdict.expected());
-            number(one, "got", verdict.got());
-        }
+    private static ReportDocument.Case one(CaseResult result) {
+        return new ReportDocument.Case(
+                result.subject().id(),
+                result.subject().op(),
+                result.subject().dtype(),
+                result.subject().level().name(),
+                MandatoryCases.contains(result.subject()),
+                result.state(),
+                result.reason(),
+                result.milliseconds(),
+                result.replay(),
+                result.subject().rules(),
+                result.worstRatio(),
+                result.checks().stream().map(JsonReport::comparison).toList());
     }
 
-    private static void number(ObjectNode node, String name, double value) {
-        if (Double.isFinite(value)) {
-            node.put(name, value);
-        } else {
-            node.put(name, Double.toString(value));
-        }
+    private static ReportDocument.Comparison comparison(Check check) {
+        Verdict verdict = check.verdict();
+        return new ReportDocument.Comparison(
+                check.what(),
+                verdict.outcome().name(),
+                verdict.formula().name(),
+                verdict.formula().text(),
+                verdict.index(),
+                verdict.expectedBits(),
+                verdict.gotBits(),
+                verdict.message(),
+                verdict.ratio(),
+                verdict.error(),
+                verdict.bound(),
+                verdict.expected(),
+                verdict.got());
     }
 }

@@ -1,8 +1,6 @@
 package dev.heng.conformance.report;
 
-import dev.heng.conformance.run.CaseResult;
 import dev.heng.conformance.run.CaseState;
-import dev.heng.conformance.run.RunReport;
 import java.util.ArrayList;
 import java.util.LinkedHashMap;
 import java.util.List;
@@ -24,34 +22,39 @@ final class Matrix {
      * @param cases its cases
      */
     record Cell(
-            String op, String dtype, int passed, String others, double worst, boolean green, List<CaseResult> cases) {}
+            String op,
+            String dtype,
+            int passed,
+            String others,
+            double worst,
+            boolean green,
+            List<ReportDocument.Case> cases) {}
 
-    static List<Cell> of(RunReport report) {
-        Map<String, List<CaseResult>> groups = new LinkedHashMap<>();
-        for (CaseResult result : report.results()) {
-            groups.computeIfAbsent(
-                            result.subject().op() + " " + result.subject().dtype(), _ -> new ArrayList<>())
-                    .add(result);
+    static List<Cell> of(ReportDocument report) {
+        Map<String, List<ReportDocument.Case>> groups = new LinkedHashMap<>();
+        for (ReportDocument.Case one : report.cases()) {
+            groups.computeIfAbsent(one.op() + " " + one.dtype(), _ -> new ArrayList<>())
+                    .add(one);
         }
         List<Cell> cells = new ArrayList<>();
-        for (List<CaseResult> cases : groups.values()) {
+        for (List<ReportDocument.Case> cases : groups.values()) {
             int passed = 0;
             double worst = 0;
             boolean green = true;
             Map<CaseState, Integer> others = new TreeMap<>();
-            for (CaseResult result : cases) {
-                passed += result.state() == CaseState.PASS ? 1 : 0;
-                green &= result.state().isGreen();
-                worst = Math.max(worst, result.worstRatio());
-                if (result.state() != CaseState.PASS) {
-                    others.merge(result.state(), 1, Integer::sum);
+            for (ReportDocument.Case one : cases) {
+                passed += one.state() == CaseState.PASS ? 1 : 0;
+                green &= one.state().isGreen();
+                worst = Math.max(worst, one.worstRatio());
+                if (one.state() != CaseState.PASS) {
+                    others.merge(one.state(), 1, Integer::sum);
                 }
             }
             List<String> texts = new ArrayList<>();
             others.forEach((state, count) -> texts.add(count + " " + state));
             cells.add(new Cell(
-                    cases.getFirst().subject().op(),
-                    cases.getFirst().subject().dtype(),
+                    cases.getFirst().op(),
+                    cases.getFirst().dtype(),
                     passed,
                     texts.isEmpty() ? "-" : String.join(", ", texts),
                     worst,

@@ -40,7 +40,7 @@ final class TextReports {
         return '"' + text.replace("\"", "\"\"").replace('\n', ' ') + '"';
     }
 
-    static String markdown(RunReport report) {
+    static String markdown(RunReport report, ReportDocument document) {
         StringBuilder text = new StringBuilder("# ").append(title(report)).append("\n\n");
         text.append(report.isGreen() ? "**GREEN**" : "**RED**: " + String.join("; ", report.redReasons()))
                 .append("\n\nLevel ")
@@ -58,10 +58,10 @@ final class TextReports {
                         .append(" |\n"));
         text.append(
                 "\n## Operators\n\n| operator | type | passed | other | worst error/bound |\n|---|---|---|---|---|\n");
-        for (Matrix.Cell cell : Matrix.of(report)) {
+        for (Matrix.Cell cell : Matrix.of(document)) {
             text.append(String.format(
                     Locale.ROOT,
-                    "| %s | %s | %d | %s | %.3g |%n",
+                    "| %s | %s | %d | %s | %.3g |\n",
                     cell.op(),
                     cell.dtype(),
                     cell.passed(),

@@ -23,6 +23,9 @@ public final class CaseExecutor {
     /** Two finite fillings of unlike sign in every type: 12.1 and -48.6 in F32, 2.6 and -3.1 in F16. */
     private static final byte[] POISONS = {0x41, (byte) 0xC2};
 
+    /** What outputs hold before a run that is made to find a cause. */
+    static final byte POISON = POISONS[0];
+
     private CaseExecutor() {}
 
     /**
@@ -101,7 +104,13 @@ public final class CaseExecutor {
             return new Found(CaseState.UNTRUSTED, "the case compares nothing", checks);
         }
         boolean held = breaches.isEmpty() && checks.stream().allMatch(Check::held);
-        return new Found(held ? CaseState.PASS : CaseState.FAIL, held ? "" : explain(checks, breaches), checks);
+        if (held) {
+            return new Found(CaseState.PASS, "", checks);
+        }
+        // Where a breach alone made the case fail, no result is wrong and no node to be found.
+        String node = checks.stream().allMatch(Check::held) ? "" : Bisection.firstBadNode(scenario, device);
+        String reason = explain(checks, breaches);
+        return new Found(CaseState.FAIL, node.isEmpty() ? reason : node + "; " + reason, checks);
     }
 
     /** Takes what an experiment saw to a state. */
@@ -120,7 +129,7 @@ public final class CaseExecutor {
                 finding.checks());
     }
 
-    private static List<Check> judge(Scenario scenario, Execution execution, Backend backend) {
+    static List<Check> judge(Scenario scenario, Execution execution, Backend backend) {
         List<Check> checks = new ArrayList<>();
         for (int step = 0; step < scenario.steps().size(); step++) {
             if (scenario.steps().get(step).refusal() == null) {

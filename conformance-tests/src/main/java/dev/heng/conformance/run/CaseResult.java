@@ -21,6 +21,11 @@ public record CaseResult(
         checks = List.copyOf(checks);
     }
 
+    /** Returns the same result in another state. */
+    public CaseResult as(CaseState state, String reason) {
+        return new CaseResult(subject, state, reason, checks, milliseconds, replay);
+    }
+
     /** Returns the largest error over bound of all checks, 0 where nothing was compared. */
     public double worstRatio() {
         return checks.stream()

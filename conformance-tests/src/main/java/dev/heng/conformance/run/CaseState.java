@@ -8,13 +8,13 @@ public enum CaseState {
     FAIL,
     /** The backend said no beforehand, with a code and a reason. */
     DECLINED,
-    /** Failed, and covered by a valid waiver. This build reads no waivers: the state never occurs yet. */
+    /** Failed, and covered by a valid waiver. */
     WAIVED,
     /** An exception outside the contract. */
     ERROR,
     /** Not done within the limit. */
     TIMEOUT,
-    /** The process died. This build runs all cases in one process, which dies with its report: the state never occurs yet. */
+    /** The process died. Occurs only where cases run in processes of their own. */
     CRASH,
     /** The inputs triggered too little, or the oracle itself failed: a pass would prove nothing. */
     UNTRUSTED,

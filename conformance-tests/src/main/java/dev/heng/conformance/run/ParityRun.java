@@ -5,7 +5,6 @@ import dev.heng.conformance.suite.Suite;
 import dev.heng.spi.Backend;
 import dev.heng.spi.BackendException;
 import dev.heng.spi.DeviceInfo;
-import dev.heng.spi.NumericsProfile;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.concurrent.Callable;
@@ -17,8 +16,9 @@ import java.util.concurrent.TimeoutException;
 import org.jspecify.annotations.Nullable;
 
 /**
- * Runs cases one after another on a thread of their own, which opens the backends too, so that confined backends are legal. A case
- * that does not end is left behind with its thread, and the rest goes on with a fresh backend.
+ * Runs cases one after another in this process, on a thread of their own, which opens the backends too, so that confined backends are
+ * legal. A case that does not end is left behind with its thread, and the rest goes on with a fresh backend; a native crash ends everything,
+ * which {@code dev.heng.conformance.shard} survives.
  */
 public final class ParityRun {
 
@@ -28,7 +28,7 @@ public final class ParityRun {
     private final BackendOpener oracle;
     private final List<CaseResult> results = new ArrayList<>();
     private @Nullable DeviceInfo info;
-    private @Nullable NumericsProfile profile;
+    private String profile = "";
 
     private ParityRun(Suite suite, RunRequest request, BackendOpener device, BackendOpener oracle) {
         this.suite = suite;
@@ -65,7 +65,7 @@ public final class ParityRun {
         for (ConformanceCase missed : selected.subList(next, selected.size())) {
             results.add(new CaseResult(missed, CaseState.UNTESTED, obstacle, List.of(), 0, request.replay(missed)));
         }
-        return new RunReport(request, info, profile, results, suite.untested(), obstacle, SuiteHash.compute());
+        return RunReport.of(suite, request, info, profile, results, obstacle);
     }
 
     /** The thread that owns both backends. */
@@ -83,7 +83,7 @@ public final class ParityRun {
                     Backend backend = device.open();
                     opened = backend;
                     info = backend.device();
-                    profile = backend.numerics();
+                    profile = backend.numerics().toString();
                     truth = oracle.open();
                     return "";
                 } catch (BackendException failure) {
@@ -142,15 +142,10 @@ public final class ParityRun {
                     return "";
                 });
                 if (closed.value() == null && !results.isEmpty()) {
-                    CaseResult last = results.removeLast();
-                    String reason = "the backend could not be closed after its cases: " + closed.trouble();
-                    results.add(new CaseResult(
-                            last.subject(),
-                            CaseState.ERROR,
-                            reason,
-                            last.checks(),
-                            last.milliseconds(),
-                            last.replay()));
+                    results.add(results.removeLast()
+                            .as(
+                                    CaseState.ERROR,
+                                    "the backend could not be closed after its cases: " + closed.trouble()));
                 }
             }
             thread.shutdownNow();

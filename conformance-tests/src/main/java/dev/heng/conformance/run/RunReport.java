@@ -1,11 +1,14 @@
 package dev.heng.conformance.run;
 
+import dev.heng.conformance.suite.ConformanceCase;
+import dev.heng.conformance.suite.Suite;
 import dev.heng.spi.DeviceInfo;
-import dev.heng.spi.NumericsProfile;
 import java.util.ArrayList;
 import java.util.EnumMap;
+import java.util.HashSet;
 import java.util.List;
 import java.util.Map;
+import java.util.Set;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -13,24 +16,56 @@ import org.jspecify.annotations.Nullable;
  *
  * @param request what was asked for
  * @param device the device under test, or null if it could not be opened
- * @param profile what it declares about its numerics, or null likewise
+ * @param profile what it declares about its numerics, as text; empty likewise
  * @param results one for each selected case; copied
  * @param untested rules without a case; copied
  * @param obstacle why nothing could run, or empty
  * @param suiteHash identifies the suite's code and rules
+ * @param mandatory ids that must have passed or be waived; copied
+ * @param problems what else makes the run red, such as waivers that do not hold; copied
  */
 public record RunReport(
         RunRequest request,
         @Nullable DeviceInfo device,
-        @Nullable NumericsProfile profile,
+        String profile,
         List<CaseResult> results,
         List<String> untested,
         String obstacle,
-        String suiteHash) {
+        String suiteHash,
+        List<String> mandatory,
+        List<String> problems) {
 
     public RunReport {
         results = List.copyOf(results);
         untested = List.copyOf(untested);
+        mandatory = List.copyOf(mandatory);
+        problems = List.copyOf(problems);
+    }
+
+    /** Returns the report of a run of {@code suite}; parameters as of the record. */
+    public static RunReport of(
+            Suite suite,
+            RunRequest request,
+            @Nullable DeviceInfo device,
+            String profile,
+            List<CaseResult> results,
+            String obstacle) {
+        List<ConformanceCase> selected = request.select(suite.cases());
+        return new RunReport(
+                request,
+                device,
+                profile,
+                results,
+                suite.untested(),
+                obstacle,
+                SuiteHash.current(),
+                MandatoryCases.of(request, selected),
+                List.of());
+    }
+
+    /** Returns the same report with other results and problems. */
+    RunReport with(List<CaseResult> results, List<String> problems) {
+        return new RunReport(request, device, profile, results, untested, obstacle, suiteHash, mandatory, problems);
     }
 
     /** Returns how many cases ended in each state. */
@@ -64,10 +99,23 @@ public record RunReport(
         if (!results.isEmpty() && counts.getOrDefault(CaseState.PASS, 0) == 0) {
             reasons.add("no case passed: nothing was shown");
         }
+        Set<String> shown = new HashSet<>();
+        results.stream()
+                .filter(result -> result.state() == CaseState.PASS || result.state() == CaseState.WAIVED)
+                .forEach(result -> shown.add(result.subject().id()));
+        List<String> missing =
+                mandatory.stream().filter(id -> !shown.contains(id)).toList();
+        if (!missing.isEmpty()) {
+            reasons.add(missing.size() + " of " + mandatory.size()
+                    + " mandatory cases neither passed nor are waived, such as " + missing.getFirst());
+        }
+        reasons.addAll(problems);
         return reasons;
     }
 
-    /** Returns whether every selected case was executed and passed, or was declined with a reason, and at least one passed. */
+    /**
+     * Returns whether at least one case passed, every mandatory one passed or is waived, and no other ended in a state that is not green.
+     */
     public boolean isGreen() {
         return redReasons().isEmpty();
     }

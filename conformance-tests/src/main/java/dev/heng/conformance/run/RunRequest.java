@@ -14,14 +14,23 @@ import java.util.regex.Pattern;
  * @param pattern a case id, in which {@code *} stands for anything, or empty for all cases of the level
  * @param seed the seed of all inputs
  * @param limit how long one case may take
+ * @param command what replay lines begin with: how this process was started, with what it needs to find the backend
  */
-public record RunRequest(String backend, Level level, String pattern, long seed, Duration limit) {
+public record RunRequest(String backend, Level level, String pattern, long seed, Duration limit, String command) {
+
+    /** What replay lines begin with where nothing else is said. */
+    public static final String DEFAULT_COMMAND = "heng parity";
 
     /** The seed of runs that name none: the first day of this project. */
     public static final long DEFAULT_SEED = 20261125;
 
     /** How long one case may take: a hundred times the slowest on two cores. */
     public static final Duration DEFAULT_LIMIT = Duration.ofSeconds(60);
+
+    /** Makes a request whose replay lines begin with {@link #DEFAULT_COMMAND}. */
+    public RunRequest(String backend, Level level, String pattern, long seed, Duration limit) {
+        this(backend, level, pattern, seed, limit, DEFAULT_COMMAND);
+    }
 
     /** Returns a run of all cases of a level under the default seed. */
     public static RunRequest of(String backend, Level level) {
@@ -30,12 +39,17 @@ public record RunRequest(String backend, Level level, String pattern, long seed,
 
     /** Returns the same request for the cases that {@code pattern} names. */
     public RunRequest onlyCases(String pattern) {
-        return new RunRequest(backend, level, pattern, seed, limit);
+        return new RunRequest(backend, level, pattern, seed, limit, command);
     }
 
     /** Returns the same request with another limit for a case. */
     public RunRequest within(Duration limit) {
-        return new RunRequest(backend, level, pattern, seed, limit);
+        return new RunRequest(backend, level, pattern, seed, limit, command);
+    }
+
+    /** Returns whether this request asks for a whole level, which alone can show conformance. */
+    public boolean isWholeLevel() {
+        return pattern.isEmpty();
     }
 
     /** Returns the cases that this request selects. */
@@ -49,6 +63,6 @@ public record RunRequest(String backend, Level level, String pattern, long seed,
 
     /** Returns the command that repeats one case. */
     public String replay(ConformanceCase one) {
-        return "heng parity --backend " + backend + " --case '" + one.id() + "' --seed " + seed;
+        return command + " --backend " + backend + " --case '" + one.id() + "' --seed " + seed;
     }
 }

@@ -7,6 +7,7 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.ObjectMapper;
 import dev.heng.conformance.run.Backends;
+import dev.heng.conformance.run.Environment;
 import dev.heng.conformance.run.ParityRun;
 import dev.heng.conformance.run.RunReport;
 import dev.heng.conformance.run.RunRequest;
@@ -15,6 +16,7 @@ import dev.heng.conformance.suite.Suite;
 import dev.heng.spi.DeviceInfo;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.util.List;
 import java.util.Map;
 import java.util.Objects;
 import java.util.stream.Stream;
@@ -43,7 +45,7 @@ final class ReportWriterTest {
         RunReport report = run("smoke_ADD_001_*");
         ReportWriter.write(report, folder.resolve("made"));
         try (Stream<Path> files = Files.list(folder.resolve("made"))) {
-            assertEquals(5, files.count());
+            assertEquals(7, files.count());
         }
         JsonNode json =
                 new ObjectMapper().readTree(folder.resolve("made/parity.json").toFile());
@@ -89,9 +91,12 @@ final class ReportWriterTest {
                 real.results(),
                 real.untested(),
                 "",
-                real.suiteHash());
+                real.suiteHash(),
+                real.mandatory(),
+                real.problems());
         assertTrue(TextReports.title(simulated).contains("SIMULATED"));
-        assertTrue(HtmlReport.of(simulated).contains("模拟"));
+        assertTrue(HtmlReport.of(List.of(JsonReport.of(simulated, Environment.current(List.of()))))
+                .contains("模拟"));
         assertFalse(TextReports.title(real).contains("SIMULATED"));
     }
 }

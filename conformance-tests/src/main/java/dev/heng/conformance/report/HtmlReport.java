@@ -177,7 +177,10 @@ final class HtmlReport {
             page.append("<tr><th>").append(escaped(op)).append("</th>");
             List<Double> ratios = new ArrayList<>();
             for (int column = 0; column < row.size(); column++) {
-                page.append("<td>");
+                // On a narrow screen columns lie under each other and need their names.
+                page.append("<td data-name=\"")
+                        .append(documents.size() > 1 ? escaped(name(documents.get(column))) : "")
+                        .append("\">");
                 for (Matrix.Cell cell : row.get(column)) {
                     tile(cell, column);
                     cell.cases().forEach(one -> one.checks().forEach(check -> ratios.add(check.ratio())));

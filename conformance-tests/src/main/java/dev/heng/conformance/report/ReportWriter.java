@@ -73,7 +73,8 @@ public final class ReportWriter {
     }
 
     private static void put(Path folder, String name, String text) throws IOException {
-        Path partial = Files.createTempFile(folder, name, ".part");
+        // Not createTempFile, whose files only their owner may read: reports are published.
+        Path partial = folder.resolve("." + name + ".part");
         try {
             Files.writeString(partial, text, StandardCharsets.UTF_8);
             Files.move(partial, folder.resolve(name), StandardCopyOption.REPLACE_EXISTING);

@@ -1,0 +1,318 @@
+package dev.heng.backend.cuda;
+
+import dev.heng.backend.cuda.device.CudaDevice;
+import dev.heng.backend.cuda.lowering.Command;
+import dev.heng.backend.cuda.lowering.Lowering;
+import dev.heng.kernels.cuda.ArgumentBlocks;
+import dev.heng.spi.Bindings;
+import dev.heng.spi.Buffer;
+import dev.heng.spi.CompileOptions;
+import dev.heng.spi.Program;
+import dev.heng.spi.graph.Graph;
+import dev.heng.spi.graph.Node;
+import dev.heng.spi.graph.Op;
+import dev.heng.spi.graph.Value;
+import dev.heng.spi.tensor.Dim;
+import dev.heng.spi.tensor.RopeFrequencies;
+import java.lang.foreign.Arena;
+import java.lang.foreign.MemorySegment;
+import java.lang.foreign.ValueLayout;
+import java.util.ArrayList;
+import java.util.HashMap;
+import java.util.LinkedHashMap;
+import java.util.List;
+import java.util.Map;
+import java.util.TreeMap;
+
+/**
+ * A compiled graph. The launches for sizes and addresses that were met are kept; met a second time they are captured as one device graph, so that a decoding step is
+ * one launch.
+ */
+final class CudaProgram implements Program {
+
+    /** Combinations of sizes and addresses whose launches are kept. */
+    private static final int KEPT = 16;
+
+    private record Key(Map<String, Long> dims, List<Long> addresses) {}
+
+    /** Launches, and the device graph made of them once they repeat. */
+    private static final class Prepared {
+        private final Arena arena;
+        private final List<Command> commands;
+        private boolean ran;
+        private long graph;
+
+        Prepared(Arena arena, List<Command> commands) {
+            this.arena = arena;
+            this.commands = commands;
+        }
+    }
+
+    private final CudaBackend backend;
+    private final CudaDevice device;
+    private final Graph graph;
+    private final CudaWeights weights;
+    private final Map<String, Value> bound;
+    private final Map<String, Long> maxima;
+    private final List<Step> steps;
+    private final Lowering.Setting setting;
+    private final Map<RopeFrequencies, Long> frequencies = new HashMap<>();
+    private final LinkedHashMap<Key, Prepared> prepared = new LinkedHashMap<>(16, 0.75f, true);
+    private final boolean graphs;
+    private final Runnable onClose;
+    private long scratch;
+    private long scratchBytes;
+    private boolean closed;
+
+    CudaProgram(
+            CudaBackend backend,
+            CudaDevice device,
+            Graph graph,
+            CudaWeights weights,
+            ArgumentBlocks blocks,
+            CompileOptions options,
+            long fault,
+            int number,
+            boolean graphs,
+            Runnable onClose) {
+        this.backend = backend;
+        this.device = device;
+        this.graph = graph;
+        this.weights = weights;
+        this.maxima = symbols(graph, options);
+        this.bound = bindings(graph);
+        this.graphs = graphs;
+        this.onClose = onClose;
+        this.setting = new Lowering.Setting(
+                graph,
+                weights.stored(),
+                blocks,
+                rope -> frequencies.getOrDefault(rope.frequencies(), 0L),
+                fault,
+                number,
+                device.address());
+        boolean compiled = false;
+        try {
+            uploadFrequencies();
+            this.steps = planOf(maxima);
+            compiled = true;
+        } finally {
+            if (!compiled) {
+                release();
+            }
+        }
+    }
+
+    /** Lowers for the largest and the smallest run, for the plan and for scratch memory, and allocates that. */
+    private List<Step> planOf(Map<String, Long> most) {
+        try (Arena arena = Arena.ofConfined()) {
+            Lowering largest = new Lowering(setting, most, _ -> Lowering.NO_MEMORY, Lowering.NO_MEMORY, arena);
+            Map<String, Long> one = new HashMap<>(most);
+            one.computeIfPresent(Dim.TOKENS, (_, tokens) -> Math.min(1, tokens));
+            Lowering smallest = new Lowering(setting, one, _ -> Lowering.NO_MEMORY, Lowering.NO_MEMORY, arena);
+            reserve(Math.max(largest.scratchBytes(), smallest.scratchBytes()));
+            return List.copyOf(largest.steps());
+        }
+    }
+
+    private void reserve(long bytes) {
+        if (bytes > scratchBytes) {
+            forget();
+            device.free(scratch);
+            scratch = 0;
+            scratchBytes = 0;
+            scratch = device.allocate(bytes, "graph '" + graph.name() + "': its intermediate results");
+            scratchBytes = bytes;
+        }
+    }
+
+    private void uploadFrequencies() {
+        for (Node node : graph.nodes()) {
+            if (node.op() instanceof Op.Rope rope && !frequencies.containsKey(rope.frequencies())) {
+                int pairs = rope.frequencies().pairs();
+                long address = device.allocate(8L * pairs, "inverse frequencies");
+                frequencies.put(rope.frequencies(), address);
+                try (Arena arena = Arena.ofConfined()) {
+                    MemorySegment inverse = arena.allocate(ValueLayout.JAVA_DOUBLE, pairs);
+                    for (int pair = 0; pair < pairs; pair++) {
+                        inverse.setAtIndex(
+                                ValueLayout.JAVA_DOUBLE,
+                                pair,
+                                rope.frequencies().inverse(pair));
+                    }
+                    backend.stage(address, inverse);
+                }
+            }
+        }
+    }
+
+    private static Map<String, Long> symbols(Graph graph, CompileOptions options) {
+        Map<String, Long> maxima = new TreeMap<>();
+        for (Value value : graph.values()) {
+            for (Dim dim : value.type().shape().dims()) {
+                if (dim.symbol() == null) {
+                    continue;
+                }
+                Long most = options.maxima().get(dim.symbol());
+                if (most == null || most < 0 || most > Integer.MAX_VALUE) {
+                    throw new IllegalArgumentException("graph '" + graph.name() + "' uses symbol '" + dim.symbol()
+                            + "', whose largest size must be given within 0..2^31-1; given: " + options.maxima());
+                }
+                maxima.put(dim.symbol(), most);
+            }
+        }
+        return maxima;
+    }
+
+    private static Map<String, Value> bindings(Graph graph) {
+        Map<String, Value> bound = new LinkedHashMap<>();
+        graph.inputs().forEach(value -> bound.put(value.name(), value));
+        graph.states().forEach(value -> bound.put(value.name(), value));
+        graph.outputs().forEach(bound::putIfAbsent);
+        return bound;
+    }
+
+    @Override
+    public Graph graph() {
+        return graph;
+    }
+
+    @Override
+    public List<Step> plan() {
+        return steps;
+    }
+
+    @Override
+    public void run(Bindings bindings) {
+        if (closed) {
+            throw new IllegalStateException("program '" + graph.name() + "' is closed");
+        }
+        backend.enter();
+        Map<String, Long> dims = sizes(bindings);
+        Map<String, Long> addresses = new HashMap<>();
+        List<Long> order = new ArrayList<>();
+        bound.forEach((name, value) -> {
+            long address = address(name, value, bindings);
+            addresses.put(name, address);
+            order.add(address);
+        });
+        Key key = new Key(dims, order);
+        Prepared work = prepared.get(key);
+        if (work == null) {
+            work = prepare(dims, addresses);
+            prepared.put(key, work);
+            if (prepared.size() > KEPT) {
+                device.synchronize();
+                Map.Entry<Key, Prepared> eldest = prepared.pollFirstEntry();
+                drop(eldest.getValue());
+            }
+        }
+        if (work.graph == 0 && work.ran && graphs) {
+            List<Command> commands = work.commands;
+            work.graph = device.capture(() -> commands.forEach(this::queue));
+        }
+        if (work.graph != 0) {
+            device.launchGraph(work.graph);
+        } else {
+            work.commands.forEach(this::queue);
+            work.ran = true;
+        }
+    }
+
+    private Prepared prepare(Map<String, Long> dims, Map<String, Long> addresses) {
+        Arena arena = Arena.ofShared();
+        Lowering lowering = new Lowering(setting, dims, addresses::get, scratch, arena);
+        if (lowering.scratchBytes() > scratchBytes) {
+            reserve(lowering.scratchBytes());
+            arena.close();
+            return prepare(dims, addresses);
+        }
+        return new Prepared(arena, lowering.commands());
+    }
+
+    private void queue(Command command) {
+        switch (command) {
+            case Command.Launch launch ->
+                device.launch(
+                        launch.kernel(),
+                        launch.gridX(),
+                        launch.gridY(),
+                        launch.gridZ(),
+                        launch.block(),
+                        launch.sharedBytes(),
+                        launch.arguments(),
+                        launch.overlapping());
+            case Command.Fill fill -> device.fill(fill.address(), fill.value(), fill.bytes());
+            case Command.Copy copy -> device.copy(copy.target(), copy.source(), copy.bytes());
+        }
+    }
+
+    private Map<String, Long> sizes(Bindings bindings) {
+        Map<String, Long> dims = new HashMap<>();
+        maxima.forEach((symbol, most) -> {
+            Long size = bindings.dims().get(symbol);
+            if (size == null) {
+                throw new IllegalArgumentException("graph '" + graph.name() + "': the run gives no size for symbol '"
+                        + symbol + "'; given: " + new TreeMap<>(bindings.dims()));
+            }
+            if (size < 0 || size > most) {
+                throw new IllegalArgumentException("graph '" + graph.name() + "': the run's size of '" + symbol
+                        + "' is " + size + ", not within 0.." + most + " as compiled");
+            }
+            dims.put(symbol, size);
+        });
+        return dims;
+    }
+
+    private long address(String name, Value value, Bindings bindings) {
+        Buffer buffer = bindings.buffers().get(name);
+        if (buffer == null) {
+            throw new IllegalArgumentException("graph '" + graph.name() + "': no buffer is bound to '" + name + "'");
+        }
+        if (!(buffer instanceof CudaBuffer own) || !own.belongsTo(backend)) {
+            throw new IllegalArgumentException("graph '" + graph.name() + "': the buffer bound to '" + name
+                    + "' was not allocated by this backend " + device.address());
+        }
+        long wanted = value.type().bytes(bindings.dims());
+        if (buffer.sizeBytes() < wanted) {
+            throw new IllegalArgumentException("graph '" + graph.name() + "': the buffer bound to '" + name + "' has "
+                    + buffer.sizeBytes() + " bytes; " + value.type() + " takes " + wanted + " in this run");
+        }
+        return own.address();
+    }
+
+    private void forget() {
+        if (!prepared.isEmpty()) {
+            device.synchronize();
+            prepared.values().forEach(this::drop);
+            prepared.clear();
+        }
+    }
+
+    private void drop(Prepared work) {
+        if (work.graph != 0) {
+            device.destroyGraph(work.graph);
+        }
+        work.arena.close();
+    }
+
+    private void release() {
+        forget();
+        frequencies.values().forEach(device::free);
+        frequencies.clear();
+        device.free(scratch);
+        scratch = 0;
+        weights.close();
+    }
+
+    @Override
+    public void close() {
+        if (closed) {
+            return;
+        }
+        closed = true;
+        backend.enter();
+        release();
+        onClose.run();
+    }
+}

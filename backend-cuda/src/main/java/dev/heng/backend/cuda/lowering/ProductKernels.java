@@ -1,0 +1,173 @@
+package dev.heng.backend.cuda.lowering;
+
+import dev.heng.spi.graph.ActivationFormat;
+import dev.heng.spi.graph.Node;
+import dev.heng.spi.graph.Op;
+import dev.heng.spi.graph.Value;
+import org.jspecify.annotations.Nullable;
+
+/** Launches of products with weights. */
+final class ProductKernels {
+
+    /** Most rows for which the kernels that stream weights once for eight rows are faster than tiles. */
+    private static final long FEW_ROWS = 32;
+
+    private static final int WARPS = 8;
+    private static final int TILE = 64;
+
+    /** Floats of activations that a block of the row kernels stages: STAGED of dot.cuh. */
+    private static final int STAGED = 12288;
+
+    private ProductKernels() {}
+
+    static String linear(Lowering to, Node node, @Nullable Value addend, Value result) {
+        Op.Linear op = (Op.Linear) node.op();
+        StoredWeight weight = to.weight(node.operand(1));
+        StoredWeight bias = node.operands().size() == 3 ? to.weight(node.operand(2)) : null;
+        Located added = addend == null ? null : to.where(addend);
+        long rows = to.rows(result);
+        int roundTo = Arguments.typeOf(op.out());
+        if (op.activation() == ActivationFormat.INT8_PER_TOKEN) {
+            Quantized x = quantizedInt8(to, node.operand(0));
+            Located y = to.place(result);
+            Arguments arguments = int8Arguments(to, weight, bias, x, 0, 0, y, added, rows, roundTo);
+            to.launch("linear_int8", outputs(weight), Math.min(rows, 65535), slices(rows), 32 * WARPS, 0, arguments);
+            return "linear_int8";
+        }
+        Located x = activations(to, op.activation(), node.operand(0));
+        Located y = to.place(result);
+        Arguments arguments = to.arguments("LinearArgs")
+                .weight("weight", weight)
+                .weight("bias", bias)
+                .rows("x", x)
+                .rows("y", y)
+                .rows("addend", added)
+                .set("rows", rows)
+                .set("round_to", roundTo);
+        if (rows > FEW_ROWS) {
+            to.launch(
+                    "linear_tile",
+                    Math.ceilDiv(weight.rows(), (long) TILE),
+                    Math.ceilDiv(rows, (long) TILE),
+                    1,
+                    256,
+                    0,
+                    arguments);
+            return "linear_tile";
+        }
+        int batch = batch(rows);
+        String kernel = "linear_rows" + batch + "_"
+                + Arguments.suffixOf(weight.value().type().dtype());
+        to.launchOverlapping(
+                kernel,
+                Math.ceilDiv(weight.rows(), 2L * WARPS),
+                Math.ceilDiv(rows, (long) batch),
+                1,
+                32 * WARPS,
+                stagedBytes(weight.columns(), batch),
+                arguments);
+        return kernel;
+    }
+
+    /** Returns how many rows the row kernels take at once. */
+    static int batch(long rows) {
+        if (rows <= 2) {
+            return (int) Math.max(1, rows);
+        }
+        return rows <= 4 ? 4 : 8;
+    }
+
+    /** Returns the shared memory in which {@code batch} rows of activations, or as many columns of them as fit, are staged. */
+    static long stagedBytes(long columns, int batch) {
+        long padded = Math.ceilDiv(Math.min(columns, (long) STAGED / batch), 32L) * 32;
+        return padded * batch * 4;
+    }
+
+    private static long outputs(StoredWeight weight) {
+        return Math.ceilDiv(weight.rows(), (long) WARPS);
+    }
+
+    private static long slices(long rows) {
+        return Math.ceilDiv(rows, 65535L);
+    }
+
+    /** Returns activations as the product takes them. */
+    static Located activations(Lowering to, ActivationFormat format, Value x) {
+        return switch (format) {
+            case FLOAT -> to.where(x);
+            case FP8_PER_TOKEN_128 -> RowKernels.quantizedFp8(to, x, false);
+            case FP8_PER_TOKEN_128_POWER_OF_TWO -> RowKernels.quantizedFp8(to, x, true);
+            case INT8_PER_TOKEN -> throw new IllegalArgumentException("int8 activations have kernels of their own");
+        };
+    }
+
+    private record Quantized(long q, long scales) {}
+
+    private static Quantized quantizedInt8(Lowering to, Value x) {
+        Located from = to.where(x);
+        long rows = to.rows(x);
+        Quantized quantized = new Quantized(to.temporary(rows * from.columns()), to.temporary(rows * 4));
+        Arguments arguments = to.arguments("QuantizeInt8Args")
+                .rows("x", from)
+                .set("q", quantized.q())
+                .set("scales", quantized.scales());
+        to.launch("quantize_int8", rows, 1, 1, 256, 0, arguments);
+        return quantized;
+    }
+
+    private static Arguments int8Arguments(
+            Lowering to,
+            StoredWeight weight,
+            @Nullable StoredWeight bias,
+            Quantized x,
+            long offsets,
+            long experts,
+            Located y,
+            @Nullable Located addend,
+            long rows,
+            int roundTo) {
+        return to.arguments("LinearInt8Args")
+                .weight("weight", weight)
+                .weight("bias", bias)
+                .set("q", x.q())
+                .set("scales", x.scales())
+                .set("offsets", offsets)
+                .rows("y", y)
+                .rows("addend", addend)
+                .set("rows", rows)
+                .set("round_to", roundTo)
+                .set("experts", experts);
+    }
+
+    static String grouped(Lowering to, Node node, Op.GroupedLinear op) {
+        Value offsets = node.operand(1);
+        StoredWeight weight = to.weight(node.operand(2));
+        long experts = node.operand(2).type().shape().dim(0).size();
+        long rows = to.rows(node.result());
+        long at = to.where(offsets).address();
+        Arguments check = to.arguments("GroupedCheckArgs")
+                .set("offsets", at)
+                .set("experts", experts)
+                .set("rows", rows);
+        to.launch("grouped_check", 1, 1, 1, 256, 0, check);
+        if (op.activation() == ActivationFormat.INT8_PER_TOKEN) {
+            Quantized x = quantizedInt8(to, node.operand(0));
+            Arguments arguments = int8Arguments(
+                    to, weight, null, x, at, experts, to.place(node.result()), null, rows, Arguments.typeOf(op.out()));
+            to.launch("linear_int8", outputs(weight), Math.min(rows, 65535), slices(rows), 32 * WARPS, 0, arguments);
+            return "linear_int8";
+        }
+        Located x = activations(to, op.activation(), node.operand(0));
+        Arguments arguments = to.arguments("GroupedArgs")
+                .weight("weight", weight)
+                .set("offsets", at)
+                .rows("x", x)
+                .rows("y", to.place(node.result()))
+                .set("rows", rows)
+                .set("experts", experts);
+        // Each expert wastes less than one tile, and there are no more tiles than rows.
+        long tiles = Math.min(rows, Math.ceilDiv(rows, (long) TILE) + experts);
+        to.launch("grouped_tile", Math.ceilDiv(weight.rows(), (long) TILE), tiles, 1, 256, 0, arguments);
+        return "grouped_tile";
+    }
+}

@@ -158,8 +158,58 @@ struct LinearArgs {
     Rows x;
     Rows y;
     Rows addend;
+    Rows second;
     int rows;
     int round_to;
+    int sum_round_to;
+};
+
+// y = swiglu(round(x . gate^T), round(x . up^T)); with ids the matrices are those of each slot's expert, and y has a row for each slot.
+struct GatedArgs {
+    Weight gate;
+    Weight up;
+    const void* ids;
+    Rows x;
+    Rows y;
+    int rows;
+    int top_k;
+    int first_expert;
+    int experts;
+    int round_to;
+};
+
+// y = the chosen experts' results, weighted and summed in the order of slots, and an addend.
+struct ExpertDownArgs {
+    Weight down;
+    const void* ids;
+    const void* weights;
+    Rows h;
+    Rows y;
+    Rows addend;
+    int top_k;
+    int first_expert;
+    int experts;
+    int round_to;
+    int sum_round_to;
+};
+
+// What precedes latent attention in a step of few rows: the latent's norm, both rotations, and the append.
+struct LatentArgs {
+    Origin origin;
+    Cache cache;
+    Weight norm;
+    Rows latent;
+    Rows rope_key;
+    Rows q;
+    Rows rotated;
+    const void* table;
+    double epsilon;
+    int rows;
+    int positions_operand;
+    int heads;
+    int nope;
+    int pairs;
+    int interleaved;
 };
 
 struct LinearInt8Args {
@@ -170,8 +220,10 @@ struct LinearInt8Args {
     const void* offsets;
     Rows y;
     Rows addend;
+    Rows second;
     int rows;
     int round_to;
+    int sum_round_to;
     int experts;
 };
 

@@ -39,36 +39,43 @@ KERNEL void kv_append(const __grid_constant__ KvAppendArgs a) {
     }
 }
 
-// absorbed[t][h] = (K_h^T q_nope, q_rope) in float32. grid (heads, rows), 256 threads
-KERNEL void __launch_bounds__(256) absorb(const __grid_constant__ AbsorbArgs a) {
-    extern __shared__ float query[];
+// absorbed[t][h] = (K_h^T q_nope, q_rope) in float32. grid (heads, rows, slices of 128 columns), 256 threads: 16 share 8 columns, each over a
+// sixteenth of K_h's rows.
+template <int FORMAT>
+DEVICE void absorb_head(const AbsorbArgs& a) {
+    extern __shared__ float head_query[];
     int head = blockIdx.x;
     i64 row = blockIdx.y;
-    dependents_may_start();
-    dependency_wait();
-    for (int i = threadIdx.x; i < a.nope + a.rope; i += 256) query[i] = load(a.q, row, (i64)head * (a.nope + a.rope) + i);
-    __syncthreads();
-    Matrix m = expert_of(a.kv_b, 0);
-    bool regular = is_regular(a.kv_b);
-    float* out = (float*)a.absorbed + (row * a.heads + head) * (a.latent + a.rope);
-    // 16 threads share 8 columns, each over a sixteenth of K_h's rows.
+    Weight w = a.kv_b;
+    w.format = FORMAT;
+    Matrix m = expert_of(w, 0);
     int slice = threadIdx.x & 15;
     u32 sharing = 0xffffu << (threadIdx.x & 16);
-    for (int column = (threadIdx.x >> 4) * 8; column < a.latent; column += 128) {
-        float sums[8] = {};
+    int column = blockIdx.z * 128 + (threadIdx.x >> 4) * 8;
+    dependents_may_start();
+    dependency_wait();
+    for (int i = threadIdx.x; i < a.nope + a.rope; i += 256) head_query[i] = load(a.q, row, (i64)head * (a.nope + a.rope) + i);
+    __syncthreads();
+    bool regular = is_regular(w);
+    float* out = (float*)a.absorbed + (row * a.heads + head) * (a.latent + a.rope);
+    float sums[8] = {};
+    if (column < a.latent) {
+#pragma unroll 8
         for (int n = slice; n < a.nope; n += 16) {
             float values[8];
-            weights8(a.kv_b, m, head * (a.nope + a.value) + n, column, regular, values);
+            weights8(w, m, head * (a.nope + a.value) + n, column, regular, values);
 #pragma unroll
-            for (int i = 0; i < 8; i++) sums[i] = fmaf(query[n], values[i], sums[i]);
-        }
-#pragma unroll
-        for (int i = 0; i < 8; i++) {
-            for (int mask = 8; mask > 0; mask >>= 1) sums[i] += __shfl_xor_sync(sharing, sums[i], mask);
-            if (slice == 0 && column + i < a.latent) out[column + i] = sums[i];
+            for (int i = 0; i < 8; i++) sums[i] = fmaf(head_query[n], values[i], sums[i]);
         }
     }
-    for (int i = threadIdx.x; i < a.rope; i += 256) out[a.latent + i] = query[a.nope + i];
+#pragma unroll
+    for (int i = 0; i < 8; i++) {
+        for (int mask = 8; mask > 0; mask >>= 1) sums[i] += __shfl_xor_sync(sharing, sums[i], mask);
+        if (slice == 0 && column + i < a.latent) out[column + i] = sums[i];
+    }
+    if (blockIdx.z == 0) {
+        for (int i = threadIdx.x; i < a.rope; i += 256) out[a.latent + i] = head_query[a.nope + i];
+    }
 }
 
 // grid (splits, heads, rows), 128 threads; dynamic shared memory: key_width floats
@@ -145,20 +152,24 @@ KERNEL void __launch_bounds__(128) attend(const __grid_constant__ AttendArgs a) 
     }
 }
 
-// The factors by which the parts of a (row, head) enter its result.
-DEVICE float merge_factors(const float* parts, int width, int splits, float* factors) {
-    float largest = as_float(0xff800000u), total = 0.0f;
-    for (int s = 0; s < splits; s++) {
+// The factors by which the parts of a (row, head) enter its result, and their normaliser, by one warp.
+DEVICE float merge_factors(const float* parts, int width, int splits, float* factors, int lane) {
+    float largest = as_float(0xff800000u);
+    bool nan = false;
+    for (int s = lane; s < splits; s += 32) {
         float m = parts[(i64)s * SPLIT_FLOATS(width) + width];
-        largest = m == m ? fmaxf(largest, m) : m;
-        if (!(m == m)) break;
+        largest = fmaxf(largest, m);
+        nan |= !(m == m);
     }
-    for (int s = 0; s < splits; s++) {
+    for (int mask = 16; mask > 0; mask >>= 1) largest = fmaxf(largest, __shfl_xor_sync(0xffffffffu, largest, mask));
+    if (__any_sync(0xffffffffu, nan)) largest = as_float(0x7fc00000u);
+    float total = 0.0f;
+    for (int s = lane; s < splits; s += 32) {
         float m = parts[(i64)s * SPLIT_FLOATS(width) + width];
         factors[s] = m == as_float(0xff800000u) ? 0.0f : expf(m - largest);
         total = fmaf(factors[s], parts[(i64)s * SPLIT_FLOATS(width) + width + 1], total);
     }
-    return total;
+    return warp_sum(total);
 }
 
 DEVICE int splits_of(int position, int slots_per_split) { return position / slots_per_split + 1; }
@@ -172,7 +183,10 @@ KERNEL void merge_heads(const __grid_constant__ MergeArgs a) {
     int position = ((const int*)a.positions)[row];
     const float* parts = (const float*)a.partial + (row * a.heads + head) * a.splits * SPLIT_FLOATS(a.width);
     int splits = position < 0 ? 0 : splits_of(position, a.slots_per_split);
-    if (threadIdx.x == 0) total = merge_factors(parts, a.width, splits, factors);
+    if (threadIdx.x < 32) {
+        float sum = merge_factors(parts, a.width, splits, factors, threadIdx.x);
+        if (threadIdx.x == 0) total = sum;
+    }
     __syncthreads();
     for (int column = threadIdx.x; column < a.width; column += blockDim.x) {
         float sum = 0;
@@ -181,7 +195,7 @@ KERNEL void merge_heads(const __grid_constant__ MergeArgs a) {
     }
 }
 
-// y[t][h] = V_h (merged latent). grid (heads, rows), 256 threads; dynamic shared memory: latent + splits floats
+// y[t][h] = V_h (merged latent). grid (heads, rows, slices of 32 values), 256 threads; dynamic shared memory: latent + splits floats
 template <int FORMAT>
 DEVICE void values_of(const MlaValuesArgs& a) {
     extern __shared__ float memory[];
@@ -196,12 +210,16 @@ DEVICE void values_of(const MlaValuesArgs& a) {
     int position = ((const int*)a.positions)[row];
     const float* parts = (const float*)a.partial + (row * a.heads + head) * a.splits * SPLIT_FLOATS(a.latent);
     int splits = position < 0 ? 0 : splits_of(position, a.slots_per_split);
-    if (threadIdx.x == 0) total = merge_factors(parts, a.latent, splits, factors);
+    if (threadIdx.x < 32) {
+        float sum = merge_factors(parts, a.latent, splits, factors, lane);
+        if (lane == 0) total = sum;
+    }
     __syncthreads();
     bool streamable = is_streamable<FORMAT>(a.kv_b);
     for (int column = threadIdx.x; column < stride; column += blockDim.x) {
         float sum = 0;
         if (column < a.latent) {
+#pragma unroll 8
             for (int s = 0; s < splits; s++) sum = fmaf(factors[s], parts[(i64)s * SPLIT_FLOATS(a.latent) + column], sum);
             if (splits > 0) sum /= total;
         }
@@ -209,7 +227,8 @@ DEVICE void values_of(const MlaValuesArgs& a) {
     }
     __syncthreads();
     Matrix m = expert_of(a.kv_b, 0);
-    for (int v = 2 * warp; v < a.value; v += 2 * (blockDim.x >> 5)) {
+    int last = min(a.value, (int)(blockIdx.z + 1) * 32);
+    for (int v = blockIdx.z * 32 + 2 * warp; v < last; v += 2 * (blockDim.x >> 5)) {
         int n = head * (a.nope + a.value) + a.nope + v;
         bool two = v + 1 < a.value;
         float sums[2][1] = {};
@@ -221,7 +240,8 @@ DEVICE void values_of(const MlaValuesArgs& a) {
 }
 
 #define MLA_VALUES(NAME, FORMAT) \
-    KERNEL void __launch_bounds__(256) mla_values_##NAME(const __grid_constant__ MlaValuesArgs a) { values_of<FORMAT>(a); }
+    KERNEL void __launch_bounds__(256) mla_values_##NAME(const __grid_constant__ MlaValuesArgs a) { values_of<FORMAT>(a); } \
+    KERNEL void __launch_bounds__(256) absorb_##NAME(const __grid_constant__ AbsorbArgs a) { absorb_head<FORMAT>(a); }
 MLA_VALUES(f32, FORMAT_F32)
 MLA_VALUES(f16, FORMAT_F16)
 MLA_VALUES(bf16, FORMAT_BF16)

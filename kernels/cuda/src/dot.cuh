@@ -9,14 +9,20 @@ DEVICE float bias_at(const Weight& bias, int n) {
     return bias.data == nullptr ? 0.0f : weight_at(bias, expert_of(bias, 0), 0, n);
 }
 
-// Bias, rounding, and the addition that a fused Add brings with its own rounding.
-DEVICE void finish(const Weight& bias, const Rows& addend, const Rows& y, int type, i64 row, int n, float sum) {
-    if (bias.data != nullptr) sum = type == TYPE_F32 ? sum + bias_at(bias, n) : to_odd((double)sum + (double)bias_at(bias, n));
-    if (addend.data == nullptr) {
-        store(y, row, n, sum);
-    } else {
-        store(y, row, n, (double)round_to(sum, type) + (double)load(addend, row, n));
+DEVICE float rounded(double x, int type) { return type == TYPE_F32 ? (float)x : round_to(to_odd(x), type); }
+
+// The additions that fused Adds bring, each with its own rounding.
+DEVICE void add_up(const Rows& addend, const Rows& second, const Rows& y, int type, int sum_type, i64 row, int n, double value) {
+    if (addend.data != nullptr) {
+        value = (double)rounded(value, type) + (double)load(addend, row, n);
+        if (second.data != nullptr) value = (double)rounded(value, sum_type) + (double)load(second, row, n);
     }
+    store(y, row, n, value);
+}
+
+// Bias and what follows a product.
+DEVICE void finish(const Weight& bias, const Rows& addend, const Rows& second, const Rows& y, int type, int sum_type, i64 row, int n, float sum) {
+    add_up(addend, second, y, type, sum_type, row, n, (double)sum + (double)bias_at(bias, n));
 }
 
 // How many columns a 16-byte word holds, and the word as floats without its scale.
@@ -145,15 +151,52 @@ DEVICE int place_of(int i, int stride, bool streamable) {
     return (i % COLUMNS) / 4 * (stride / COLUMNS * 4) + i / COLUMNS * 4 + i % 4;
 }
 
+// Four adjacent elements of a row, from a multiple of four.
+DEVICE float4 load4(const Rows& x, i64 row, int column) {
+    float4 v;
+    if (x.type == TYPE_F32) return *(const float4*)((const float*)x.data + row * x.stride + column);
+    uint2 bits = *(const uint2*)((const u16*)x.data + row * x.stride + column);
+    if (x.type == TYPE_BF16) {
+        v.x = as_float(bits.x << 16), v.y = as_float(bits.x & 0xffff0000u);
+        v.z = as_float(bits.y << 16), v.w = as_float(bits.y & 0xffff0000u);
+    } else {
+        v.x = f16_to_float((u16)bits.x), v.y = f16_to_float((u16)(bits.x >> 16));
+        v.z = f16_to_float((u16)bits.y), v.w = f16_to_float((u16)(bits.y >> 16));
+    }
+    return v;
+}
+DEVICE bool has_words(const Rows& x) { return (((u64)x.data) & 15u) == 0 && x.stride % 8 == 0; }
+
+// Stages one row by `threads` threads, of which this is number `thread`, zeros past its end.
+template <int FORMAT>
+DEVICE void stage_row(bool streamable, const Rows& x, i64 row, int from, int count, float* staged, int stride, int thread, int threads) {
+    if (streamable && has_words(x) && from % 4 == 0 && count % 4 == 0) {
+#pragma unroll 4
+        for (int i = 4 * thread; i < stride; i += 4 * threads) {
+            float4 v = {0.0f, 0.0f, 0.0f, 0.0f};
+            if (i < count) v = load4(x, row, from + i);
+            *(float4*)(staged + place_of<FORMAT>(i, stride, true)) = v;
+        }
+        return;
+    }
+    for (int i = thread; i < stride; i += threads) {
+        staged[place_of<FORMAT>(i, stride, streamable)] = i < count ? load(x, row, from + i) : 0.0f;
+    }
+}
+
 // Stages up to ROWS rows of activations, zeros where there are none; the caller synchronises before and after.
 template <int FORMAT, int ROWS>
 DEVICE void stage(const Weight& w, const Rows& x, i64 first_row, int rows, int from, int count, float* staged, int stride) {
     bool streamable = is_streamable<FORMAT>(w);
     for (int t = 0; t < ROWS; t++) {
-        for (int i = threadIdx.x; i < stride; i += blockDim.x) {
-            staged[t * stride + place_of<FORMAT>(i, stride, streamable)] = t < rows && i < count ? load(x, first_row + t, from + i) : 0.0f;
-        }
+        stage_row<FORMAT>(streamable, x, first_row + min(t, rows - 1), from, t < rows ? count : 0, staged + t * stride, stride, threadIdx.x, blockDim.x);
     }
+}
+
+// Asks for a weight row to be brought to the second-level cache, by a whole warp: what can be done before the kernel before has ended.
+DEVICE void prefetch_row(const Weight& w, const Matrix& m, int row, int lane) {
+    const u8* line = m.data + w.row_bytes * row;
+    for (i64 at = (i64)lane * 128; at < w.row_bytes; at += 32 * 128) asm volatile("prefetch.global.L2 [%0];" ::"l"(line + at));
 }
 
 // sums[j][t] += (row j of matrix j) . x[t] over columns from .. from + count, both matrices of w's format; x as staged.
@@ -161,7 +204,7 @@ template <int FORMAT, int ROWS>
 DEVICE void dot2(const Weight& w, const Matrix& m0, int first, const Matrix& m1, int second, int from, int count, const float* staged,
                  int stride, int lane, float (*sums)[ROWS]) {
     const int COLUMNS = Word<FORMAT>::COLUMNS;
-    const int UNROLL = 4;
+    const int UNROLL = ROWS == 1 && FORMAT != FORMAT_I4 ? 6 : 4;
     if (!is_streamable<FORMAT>(w)) {
         for (int i = lane; i < count; i += 32) {
             float a = weight_at(w, m0, first, from + i), b = weight_at(w, m1, second, from + i);

@@ -36,8 +36,6 @@ KERNEL void add_rows(const __grid_constant__ AddArgs a) {
     if (column < a.y.columns) store(a.y, row, column, (double)load(a.a, row, column) + (double)load(a.b, row, column));
 }
 
-DEVICE float silu_times(float gate, float up) { return gate / (1.0f + expf(-gate)) * up; }
-
 KERNEL void swiglu(const __grid_constant__ SwigluArgs a) {
     int row = blockIdx.x;
     int column = blockIdx.y * blockDim.x + threadIdx.x;

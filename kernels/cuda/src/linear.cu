@@ -20,6 +20,10 @@ DEVICE void linear_rows(const LinearArgs& a) {
     float sums[2][ROWS];
 #pragma unroll
     for (int t = 0; t < ROWS; t++) sums[0][t] = sums[1][t] = 0.0f;
+    if (n < a.weight.rows) {
+        prefetch_row(a.weight, m, n, lane);
+        if (two) prefetch_row(a.weight, m, n + 1, lane);
+    }
     dependents_may_start();
     dependency_wait();
     for (int from = 0; from < a.weight.columns; from += STAGED / ROWS) {
@@ -37,7 +41,7 @@ DEVICE void linear_rows(const LinearArgs& a) {
     for (int t = 0; t < ROWS; t++) {
         float first = warp_sum(sums[0][t]), second = warp_sum(sums[1][t]);
         float sum = lane == 0 ? first : second;
-        if (t < rows && (lane == 0 || (lane == 1 && two))) finish(a.bias, a.addend, a.y, a.round_to, first_row + t, n + lane, sum);
+        if (t < rows && (lane == 0 || (lane == 1 && two))) finish(a.bias, a.addend, a.second, a.y, a.round_to, a.sum_round_to, first_row + t, n + lane, sum);
     }
 }
 

@@ -52,6 +52,7 @@ DEVICE void keep_groups(const RouteArgs& a, const float* choice, float* group_sc
                 if (!kept[g] && key > best) best = key;
             }
             best = warp_max(best);
+            __syncwarp();
             if (lane == 0) kept[index_of(best)] = 1;
             __syncwarp();
         }
@@ -93,6 +94,7 @@ DEVICE void choose_experts(const RouteArgs& a, const float* logits, int row, flo
         }
         best = warp_max(best);
         int id = (int)index_of(best);
+        __syncwarp();
         if (lane == 0) {
             ids[pick] = id;
             rank[id] = 0;

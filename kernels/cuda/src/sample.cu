@@ -16,10 +16,16 @@ DEVICE u64 block_max(u64 key, u64* parts) {
 // The key of the largest logit, 0 for a row of nothing but NaN (ARGMAX-002, ARGMAX-003).
 DEVICE u64 largest_of(const Rows& x, i64 row, u64* parts) {
     u64 best = 0;
-    for (int i = threadIdx.x; i < x.columns; i += THREADS) {
-        float v = load(x, row, i);
-        u64 key = v == v ? rank_key(v, i) : 0;
-        best = key > best ? key : best;
+    // Eight loads under way at a time: one block has to read it all.
+    for (int base = threadIdx.x; base < x.columns; base += 8 * THREADS) {
+        float v[8];
+#pragma unroll
+        for (int u = 0; u < 8; u++) v[u] = base + u * THREADS < x.columns ? load(x, row, base + u * THREADS) : as_float(0x7fc00000u);
+#pragma unroll
+        for (int u = 0; u < 8; u++) {
+            u64 key = v[u] == v[u] ? rank_key(v[u], base + u * THREADS) : 0;
+            best = key > best ? key : best;
+        }
     }
     return block_max(best, parts);
 }

@@ -55,7 +55,7 @@ KERNEL void __launch_bounds__(256) linear_tile(const __grid_constant__ LinearArg
     for (int i = 0; i < 4; i++) {
         for (int j = 0; j < 4; j++) {
             int row = ty * 4 + i, n = first_n + tx * 4 + j;
-            if (row < rows && n < a.weight.rows) finish(a.bias, a.addend, a.y, a.round_to, first_row + row, n, sums[i][j]);
+            if (row < rows && n < a.weight.rows) finish(a.bias, a.addend, a.second, a.y, a.round_to, a.sum_round_to, first_row + row, n, sums[i][j]);
         }
     }
 }
@@ -132,10 +132,5 @@ KERNEL void __launch_bounds__(256) linear_int8(const __grid_constant__ LinearInt
     for (int mask = 16; mask > 0; mask >>= 1) sum += __shfl_xor_sync(0xffffffffu, sum, mask);
     if (lane != 0) return;
     double value = (double)sum * ((const float*)a.scales)[row] * scale_at(m.scales, a.weight.scale_type, n) + (double)bias_at(a.bias, n);
-    if (a.addend.data == nullptr) {
-        store(a.y, row, n, value);
-    } else {
-        float rounded = a.round_to == TYPE_F32 ? (float)value : round_to(to_odd(value), a.round_to);
-        store(a.y, row, n, (double)rounded + (double)load(a.addend, row, n));
-    }
+    add_up(a.addend, a.second, a.y, a.round_to, a.sum_round_to, row, n, value);
 }

@@ -81,6 +81,9 @@ DEVICE float load(const Rows& rows, i64 row, i64 column) { return load(rows.data
 template <typename Real>
 DEVICE void store(const Rows& rows, i64 row, i64 column, Real x) { store(rows.data, rows.type, row * rows.stride + column, x); }
 
+// SwiGLU in float32 (SWIGLU-001); a gate so negative that exp overflows gives a zero.
+DEVICE float silu_times(float gate, float up) { return gate / (1.0f + expf(-gate)) * up; }
+
 DEVICE float warp_sum(float x) {
     for (int mask = 16; mask > 0; mask >>= 1) x += __shfl_xor_sync(0xffffffffu, x, mask);
     return x;

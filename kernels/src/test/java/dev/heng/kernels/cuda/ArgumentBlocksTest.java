@@ -24,7 +24,8 @@ final class ArgumentBlocksTest {
     @Test
     void agreesWithTheCompilerInEveryOffsetAndSize() throws IOException, InterruptedException {
         ArgumentBlocks blocks = CudaKernels.argumentBlocks();
-        StringBuilder program = new StringBuilder("#include <cstdio>\n#include <cstddef>\n#include \"arguments.h\"\nint main() {\n");
+        StringBuilder program =
+                new StringBuilder("#include <cstdio>\n#include <cstddef>\n#include \"arguments.h\"\nint main() {\n");
         Map<String, Integer> expected = new LinkedHashMap<>();
         for (ArgumentBlocks.Block block : blocks.all()) {
             program.append("printf(\"%zu\\n\", sizeof(" + block.name() + "));\n");
@@ -48,7 +49,10 @@ final class ArgumentBlocksTest {
 
     private boolean compiles(String... command) throws InterruptedException {
         try {
-            Process compiler = new ProcessBuilder(command).directory(folder.toFile()).inheritIO().start();
+            Process compiler = new ProcessBuilder(command)
+                    .directory(folder.toFile())
+                    .inheritIO()
+                    .start();
             assertTrue(compiler.waitFor(60, TimeUnit.SECONDS), "the compiler hangs");
             assertEquals(0, compiler.exitValue(), "the header must compile");
             return true;
@@ -62,8 +66,8 @@ final class ArgumentBlocksTest {
         IllegalArgumentException array = assertThrows(
                 IllegalArgumentException.class, () -> ArgumentBlocks.parse("struct A {\n    int x[4];\n};\n"));
         assertTrue(String.valueOf(array.getMessage()).contains("line 2"), array.getMessage());
-        IllegalArgumentException type =
-                assertThrows(IllegalArgumentException.class, () -> ArgumentBlocks.parse("struct A {\n    Later x;\n};\n"));
+        IllegalArgumentException type = assertThrows(
+                IllegalArgumentException.class, () -> ArgumentBlocks.parse("struct A {\n    Later x;\n};\n"));
         assertTrue(String.valueOf(type.getMessage()).contains("'Later'"), type.getMessage());
     }
 
@@ -73,18 +77,24 @@ final class ArgumentBlocksTest {
                         "struct In {\n int a;\n double b;\n int c;\n};\nstruct Out {\n int x;\n In in;\n void* p;\n};\n")
                 .block("Out");
         assertEquals(40, block.bytes());
-        assertEquals(new ArgumentBlocks.Field(16, ArgumentBlocks.Kind.DOUBLE), block.fields().get("in.b"));
-        assertEquals(new ArgumentBlocks.Field(32, ArgumentBlocks.Kind.POINTER), block.fields().get("p"));
+        assertEquals(
+                new ArgumentBlocks.Field(16, ArgumentBlocks.Kind.DOUBLE),
+                block.fields().get("in.b"));
+        assertEquals(
+                new ArgumentBlocks.Field(32, ArgumentBlocks.Kind.POINTER),
+                block.fields().get("p"));
     }
 
     @Test
     void prefersMachineCodeAndFallsBackToPtx() {
+        assertEquals(java.util.List.of("sm_90a", "sm_90", "compute_80"), CudaKernels.targets(9, 0));
         assertEquals(
-                java.util.List.of("sm_90a", "sm_90", "compute_80"), CudaKernels.targets(9, 0));
-        assertEquals(
-                java.util.List.of("sm_86a", "sm_86", "sm_85", "sm_84", "sm_83", "sm_82", "sm_81", "sm_80", "compute_80"),
+                java.util.List.of(
+                        "sm_86a", "sm_86", "sm_85", "sm_84", "sm_83", "sm_82", "sm_81", "sm_80", "compute_80"),
                 CudaKernels.targets(8, 6));
-        assertEquals(java.util.List.of("sm_75a", "sm_75", "sm_74", "sm_73", "sm_72", "sm_71", "sm_70"), CudaKernels.targets(7, 5));
+        assertEquals(
+                java.util.List.of("sm_75a", "sm_75", "sm_74", "sm_73", "sm_72", "sm_71", "sm_70"),
+                CudaKernels.targets(7, 5));
     }
 
     @Test

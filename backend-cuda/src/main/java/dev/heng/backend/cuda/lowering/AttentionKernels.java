@@ -16,10 +16,17 @@ final class AttentionKernels {
 
     private static final long LEAST_SLOTS = 64;
 
+    /** Heads of a block of attend_latent, the widest latent that its registers hold, and as many blocks as run at once on a large GPU. */
+    private static final int HEADS = 16;
+
+    private static final int WIDEST_LATENT = 512;
+
+    private static final long ENOUGH_SHARED = 264;
+
     private AttentionKernels() {}
 
     /** Writes a {@code Cache}: a state with the positions, sequences and page table that stand in a node's operands from {@code first} on. */
-    private static Arguments cache(
+    static Arguments cache(
             Lowering to, Arguments arguments, String field, Value state, Node node, int first, long row) {
         Value table = node.operand(first + 2);
         return arguments
@@ -60,9 +67,10 @@ final class AttentionKernels {
 
     private record Splits(int count, int slots) {}
 
-    private static Splits splits(Lowering to, Value table, int pageSize, long heads, long rows) {
+    private static Splits splits(
+            Lowering to, Value table, int pageSize, long heads, long rows, long enough, long least) {
         long capacity = Math.max(1, (long) to.width(table) * pageSize);
-        long wanted = Math.clamp(ENOUGH_BLOCKS / Math.max(1, heads * rows), 1, Math.ceilDiv(capacity, LEAST_SLOTS));
+        long wanted = Math.clamp(enough / Math.max(1, heads * rows), 1, Math.ceilDiv(capacity, least));
         long slots = Math.ceilDiv(Math.ceilDiv(capacity, wanted), 32L) * 32;
         return new Splits((int) Math.ceilDiv(capacity, slots), (int) slots);
     }
@@ -83,10 +91,20 @@ final class AttentionKernels {
         if (rows == 0) {
             return "mla";
         }
-        Splits splits = splits(to, table, pageSize(state), op.heads(), rows);
+        boolean shared = latent <= WIDEST_LATENT && latent % 2 == 0 && keyWidth % 16 == 0;
+        String suffix = Arguments.suffixOf(kvB.value().type().dtype());
+        long groups = shared ? Math.ceilDiv(op.heads(), HEADS) : op.heads();
+        Splits splits = splits(
+                to,
+                table,
+                pageSize(state),
+                groups,
+                rows,
+                shared ? ENOUGH_SHARED : ENOUGH_BLOCKS,
+                shared ? 32 : LEAST_SLOTS);
         long bytesOfRow = 4L * op.heads() * (keyWidth + (long) splits.count() * (latent + 2));
         long pass = passRows(rows, bytesOfRow);
-        Located absorbed = to.temporaryRows(pass, op.heads() * keyWidth, DType.F32, node.operand(0));
+        Located absorbed = to.temporaryRows(pass, Math.multiplyExact(op.heads(), keyWidth), DType.F32, node.operand(0));
         long partial = to.temporary(pass * op.heads() * splits.count() * (latent + 2) * 4L);
         for (long row = 0; row < rows; row += pass) {
             long count = Math.min(pass, rows - row);
@@ -99,7 +117,14 @@ final class AttentionKernels {
                     .set("rope", op.ropeDim())
                     .set("value", op.valueDim())
                     .set("latent", latent);
-            to.launchOverlapping("absorb", op.heads(), count, 1, 256, 4L * (op.nopeDim() + op.ropeDim()), absorb);
+            to.launchOverlapping(
+                    "absorb_" + suffix,
+                    op.heads(),
+                    count,
+                    Math.ceilDiv(latent, 128),
+                    256,
+                    4L * ((long) op.nopeDim() + op.ropeDim()),
+                    absorb);
             Arguments attend = to.arguments("AttendArgs");
             cache(to, attend, "keys", state, node, 3, row);
             cache(to, attend, "values", state, node, 3, row);
@@ -114,7 +139,12 @@ final class AttentionKernels {
                     .set("slots_per_split", splits.slots())
                     .set("first_row", row)
                     .set("table_operand", 5);
-            to.launch("attend", splits.count(), op.heads(), count, 128, 4L * keyWidth, attend);
+            if (shared) {
+                long bytes = 4L * (HEADS * (long) keyWidth + 32 * (keyWidth + 4L));
+                to.launchOverlapping("attend_latent", splits.count(), groups, count, 256, bytes, attend);
+            } else {
+                to.launch("attend", splits.count(), groups, count, 128, 4L * keyWidth, attend);
+            }
             Arguments values = to.arguments("MlaValuesArgs")
                     .weight("kv_b", kvB)
                     .set("partial", partial)
@@ -127,20 +157,20 @@ final class AttentionKernels {
                     .set("splits", splits.count())
                     .set("slots_per_split", splits.slots());
             to.launchOverlapping(
-                    "mla_values_" + Arguments.suffixOf(kvB.value().type().dtype()),
+                    "mla_values_" + suffix,
                     op.heads(),
                     count,
-                    1,
+                    Math.ceilDiv(op.valueDim(), 32),
                     256,
-                    4L * ((latent + 31) / 32 * 32 + roundedUp(splits.count())),
+                    4L * (Math.ceilDiv(latent, 32L) * 32 + roundedUp(splits.count())),
                     values);
         }
-        return "absorb+attend+mla_values";
+        return "absorb_" + suffix + (shared ? "+attend_latent" : "+attend") + "+mla_values_" + suffix;
     }
 
     /** Returns the floats of shared memory for so many factors: the compiler reads them four at a time. */
     private static long roundedUp(int factors) {
-        return (factors + 3) / 4 * 4;
+        return Math.ceilDiv((long) factors, 4L) * 4;
     }
 
     private static int pageSize(Value state) {
@@ -157,7 +187,7 @@ final class AttentionKernels {
         if (rows == 0) {
             return "attend";
         }
-        Splits splits = splits(to, table, pageSize(keys), op.heads(), rows);
+        Splits splits = splits(to, table, pageSize(keys), op.heads(), rows, ENOUGH_BLOCKS, LEAST_SLOTS);
         long pass = passRows(rows, 4L * op.heads() * splits.count() * (op.valueDim() + 2));
         long partial = to.temporary(pass * op.heads() * splits.count() * (op.valueDim() + 2) * 4L);
         for (long row = 0; row < rows; row += pass) {

@@ -374,10 +374,12 @@ public final class Lowering {
     private String emit(Unit unit) {
         return switch (unit) {
             case Unit.Single single -> emitSingle(single.node());
-            case Unit.LinearAdd fused -> {
-                originIs(fused.linear());
-                yield ProductKernels.linear(
-                        this, fused.linear(), fused.addend(), fused.add().result());
+            case Unit.LinearAdd fused -> ProductKernels.linear(this, fused.linear(), fused, fused.result());
+            case Unit.Gated gated -> FewRowsKernels.gated(this, gated);
+            case Unit.Experts experts -> FewRowsKernels.experts(this, experts);
+            case Unit.Latent latent -> {
+                originIs(latent.append());
+                yield FewRowsKernels.latent(this, latent);
             }
         };
     }

@@ -20,17 +20,21 @@ final class ProductKernels {
 
     private ProductKernels() {}
 
-    static String linear(Lowering to, Node node, @Nullable Value addend, Value result) {
+    static String linear(Lowering to, Node node, Unit.@Nullable LinearAdd fused, Value result) {
         Op.Linear op = (Op.Linear) node.op();
         StoredWeight weight = to.weight(node.operand(1));
         StoredWeight bias = node.operands().size() == 3 ? to.weight(node.operand(2)) : null;
-        Located added = addend == null ? null : to.where(addend);
+        Located added = fused == null ? null : to.where(fused.addend());
+        Value secondAddend = fused == null ? null : fused.secondAddend();
+        Located second = secondAddend == null ? null : to.where(secondAddend);
+        int sumRoundTo = Arguments.typeOf(
+                fused == null ? op.out() : fused.add().result().type().dtype());
         long rows = to.rows(result);
         int roundTo = Arguments.typeOf(op.out());
         if (op.activation() == ActivationFormat.INT8_PER_TOKEN) {
             Quantized x = quantizedInt8(to, node.operand(0));
             Located y = to.place(result);
-            Arguments arguments = int8Arguments(to, weight, bias, x, 0, 0, y, added, rows, roundTo);
+            Arguments arguments = int8Arguments(to, weight, bias, x, 0, 0, y, added, second, rows, roundTo, sumRoundTo);
             to.launch("linear_int8", outputs(weight), Math.min(rows, 65535), slices(rows), 32 * WARPS, 0, arguments);
             return "linear_int8";
         }
@@ -42,8 +46,10 @@ final class ProductKernels {
                 .rows("x", x)
                 .rows("y", y)
                 .rows("addend", added)
+                .rows("second", second)
                 .set("rows", rows)
-                .set("round_to", roundTo);
+                .set("round_to", roundTo)
+                .set("sum_round_to", sumRoundTo);
         if (rows > FEW_ROWS) {
             to.launch(
                     "linear_tile",
@@ -124,8 +130,10 @@ final class ProductKernels {
             long experts,
             Located y,
             @Nullable Located addend,
+            @Nullable Located second,
             long rows,
-            int roundTo) {
+            int roundTo,
+            int sumRoundTo) {
         return to.arguments("LinearInt8Args")
                 .weight("weight", weight)
                 .weight("bias", bias)
@@ -134,8 +142,10 @@ final class ProductKernels {
                 .set("offsets", offsets)
                 .rows("y", y)
                 .rows("addend", addend)
+                .rows("second", second)
                 .set("rows", rows)
                 .set("round_to", roundTo)
+                .set("sum_round_to", sumRoundTo)
                 .set("experts", experts);
     }
 
@@ -153,7 +163,18 @@ final class ProductKernels {
         if (op.activation() == ActivationFormat.INT8_PER_TOKEN) {
             Quantized x = quantizedInt8(to, node.operand(0));
             Arguments arguments = int8Arguments(
-                    to, weight, null, x, at, experts, to.place(node.result()), null, rows, Arguments.typeOf(op.out()));
+                    to,
+                    weight,
+                    null,
+                    x,
+                    at,
+                    experts,
+                    to.place(node.result()),
+                    null,
+                    null,
+                    rows,
+                    Arguments.typeOf(op.out()),
+                    0);
             to.launch("linear_int8", outputs(weight), Math.min(rows, 65535), slices(rows), 32 * WARPS, 0, arguments);
             return "linear_int8";
         }

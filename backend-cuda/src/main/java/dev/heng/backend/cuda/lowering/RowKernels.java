@@ -95,7 +95,8 @@ final class RowKernels {
                 .real("epsilon", norm.epsilon())
                 .set("group", weight.columns());
         int threads = weight.columns() >= 1024 ? 512 : 128;
-        to.launch("rms_norm", to.rows(node.result()), y.columns() / weight.columns(), 1, threads, 0, arguments);
+        to.launchOverlapping(
+                "rms_norm", to.rows(node.result()), y.columns() / weight.columns(), 1, threads, 0, arguments);
         return "rms_norm";
     }
 

@@ -2,15 +2,10 @@ package dev.heng.backend.cuda.lowering;
 
 import dev.heng.spi.graph.Graph;
 import dev.heng.spi.graph.Node;
-import dev.heng.spi.graph.Op;
 import dev.heng.spi.graph.Value;
 import dev.heng.spi.tensor.Dim;
 import java.util.ArrayList;
-import java.util.HashMap;
-import java.util.HashSet;
 import java.util.List;
-import java.util.Map;
-import java.util.Set;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -30,16 +25,77 @@ sealed interface Unit {
         }
     }
 
-    /** A product and the addition of its result to something. */
-    record LinearAdd(Node linear, Node add) implements Unit {
+    /** A product and one or two additions, each of the result before it to something else. */
+    record LinearAdd(Node linear, Node add, @Nullable Node second) implements Unit {
         @Override
         public List<Node> nodes() {
-            return List.of(linear, add);
+            return second == null ? List.of(linear, add) : List.of(linear, add, second);
         }
 
         Value addend() {
-            return add.operand(0).equals(linear.result()) ? add.operand(1) : add.operand(0);
+            return other(add, linear.result());
         }
+
+        @Nullable
+        Value secondAddend() {
+            return second == null ? null : other(second, add.result());
+        }
+
+        Value result() {
+            return second == null ? add.result() : second.result();
+        }
+    }
+
+    /** A dense gated MLP's first half, for few rows. */
+    record Gated(Node gate, Node up, Node swiglu) implements Unit {
+        @Override
+        public List<Node> nodes() {
+            return inOrder(gate, up, swiglu);
+        }
+    }
+
+    /** All experts for few rows, from dispatch to combination, with the addition that may follow. */
+    record Experts(
+            Node dispatch,
+            Node gate,
+            Node up,
+            Node swiglu,
+            Node down,
+            Node combine,
+            @Nullable Node add) implements Unit {
+        @Override
+        public List<Node> nodes() {
+            return add == null
+                    ? inOrder(dispatch, gate, up, swiglu, down, combine)
+                    : inOrder(dispatch, gate, up, swiglu, down, combine, add);
+        }
+
+        Value result() {
+            return add == null ? combine.result() : add.result();
+        }
+
+        @Nullable
+        Value addend() {
+            return add == null ? null : other(add, combine.result());
+        }
+    }
+
+    /** What precedes latent attention, for few rows: the latent's norm, both rotations, and the append. */
+    record Latent(Node norm, Node keyRope, Node queryRope, Node append) implements Unit {
+        @Override
+        public List<Node> nodes() {
+            return inOrder(norm, keyRope, queryRope, append);
+        }
+    }
+
+    private static Value other(Node add, Value one) {
+        return add.operand(0).equals(one) ? add.operand(1) : add.operand(0);
+    }
+
+    private static List<Node> inOrder(Node... nodes) {
+        List<Node> sorted = new ArrayList<>(List.of(nodes));
+        sorted.sort((a, b) -> Integer.compare(a.index(), b.index()));
+        return sorted;
     }
 
     /** Returns the symbol whose size says how many rows a run has, or null for a graph that has none. */
@@ -51,64 +107,15 @@ sealed interface Unit {
                 : null;
     }
 
+    /** Most rows for which a unit reads each expert's weights once for each row. */
+    long FEW_ROWS = 8;
+
     /**
      * Cuts a graph into units that stand at the place of their last node.
      *
      * @param rows rows of the run, by which fusions for few rows are chosen
      */
     static List<Unit> of(Graph graph, long rows) {
-        return new Matcher(graph).units();
-    }
-
-    /** Finds chains whose inner values nobody else reads. */
-    final class Matcher {
-        private final Graph graph;
-        private final Map<Value, List<Node>> consumers = new HashMap<>();
-        private final Set<Value> outputs;
-        private final Map<Node, Unit> fused = new HashMap<>();
-
-        private Matcher(Graph graph) {
-            this.graph = graph;
-            this.outputs = new HashSet<>(graph.outputs().values());
-            for (Node node : graph.nodes()) {
-                for (Value operand : node.operands()) {
-                    consumers.computeIfAbsent(operand, _ -> new ArrayList<>()).add(node);
-                }
-            }
-        }
-
-        private List<Unit> units() {
-            for (Node node : graph.nodes()) {
-                if (node.op() instanceof Op.Linear && !fused.containsKey(node)) {
-                    Node add = soleConsumer(node.result());
-                    if (add != null
-                            && add.op() instanceof Op.Add
-                            && !fused.containsKey(add)
-                            && !add.operand(0).equals(add.operand(1))) {
-                        claim(new LinearAdd(node, add));
-                    }
-                }
-            }
-            List<Unit> units = new ArrayList<>();
-            for (Node node : graph.nodes()) {
-                Unit unit = fused.get(node);
-                if (unit == null) {
-                    units.add(new Single(node));
-                } else if (unit.nodes().getLast().equals(node)) {
-                    units.add(unit);
-                }
-            }
-            return units;
-        }
-
-        private void claim(Unit unit) {
-            unit.nodes().forEach(node -> fused.put(node, unit));
-        }
-
-        /** Returns the only node that reads a value, once, if the caller does not read it too. */
-        private @Nullable Node soleConsumer(Value value) {
-            List<Node> readers = consumers.getOrDefault(value, List.of());
-            return !outputs.contains(value) && readers.size() == 1 ? readers.getFirst() : null;
-        }
+        return new UnitMatcher(graph, rows <= FEW_ROWS).units();
     }
 }

@@ -51,9 +51,9 @@ final class LoweringTest {
     private static Lowering lower(Graph graph, long tokens) {
         Map<Value, StoredWeight> weights = new HashMap<>();
         for (Value weight : graph.weights()) {
-            weights.put(weight, new StoredWeight(weight, 1L << 30, 0, 0, 1 << 20, 0, 0));
+            weights.put(weight, new StoredWeight(weight, 1L << 30, 0, 0, 1L << 20, 0, 0));
         }
-        Map<String, Long> addresses = Map.of("ids", IDS, "token", TOKEN, "sum", SUM, "again", SUM + (1 << 20));
+        Map<String, Long> addresses = Map.of("ids", IDS, "token", TOKEN, "sum", SUM, "again", SUM + (1L << 20));
         return new Lowering(
                 new Lowering.Setting(graph, weights, CudaKernels.argumentBlocks(), _ -> 0L, 8, 3, "cuda:0"),
                 Map.of(Dim.TOKENS, tokens),
@@ -73,7 +73,8 @@ final class LoweringTest {
     }
 
     private static long pointer(Command command, String block, String field) {
-        ArgumentBlocks.Field at = CudaKernels.argumentBlocks().block(block).fields().get(field);
+        ArgumentBlocks.Field at =
+                CudaKernels.argumentBlocks().block(block).fields().get(field);
         if (at == null) {
             throw new AssertionError(block + " has no " + field);
         }

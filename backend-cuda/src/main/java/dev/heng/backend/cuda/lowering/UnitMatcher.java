@@ -1,0 +1,212 @@
+package dev.heng.backend.cuda.lowering;
+
+import dev.heng.spi.graph.ActivationFormat;
+import dev.heng.spi.graph.Graph;
+import dev.heng.spi.graph.Node;
+import dev.heng.spi.graph.Op;
+import dev.heng.spi.graph.Value;
+import dev.heng.spi.tensor.DType;
+import java.util.ArrayList;
+import java.util.HashMap;
+import java.util.HashSet;
+import java.util.List;
+import java.util.Map;
+import java.util.Set;
+import org.jspecify.annotations.Nullable;
+
+/** Finds chains whose inner values nobody else reads, so that one kernel can keep them to itself. */
+final class UnitMatcher {
+
+    /** Slots of a token that a block of the expert kernel has warps for. */
+    private static final int MOST_SLOTS = 8;
+
+    private final Graph graph;
+    private final boolean fewRows;
+    private final Map<Value, List<Node>> consumers = new HashMap<>();
+    private final Set<Value> outputs;
+    private final Map<Node, Unit> fused = new HashMap<>();
+
+    UnitMatcher(Graph graph, boolean fewRows) {
+        this.graph = graph;
+        this.fewRows = fewRows;
+        this.outputs = new HashSet<>(graph.outputs().values());
+        for (Node node : graph.nodes()) {
+            for (Value operand : node.operands()) {
+                consumers.computeIfAbsent(operand, _ -> new ArrayList<>()).add(node);
+            }
+        }
+    }
+
+    List<Unit> units() {
+        if (fewRows) {
+            graph.nodes().forEach(this::matchGated);
+        }
+        graph.nodes().forEach(this::matchLinearAdd);
+        if (fewRows) {
+            graph.nodes().forEach(this::matchExperts);
+            graph.nodes().forEach(this::matchLatent);
+        }
+        List<Unit> units = new ArrayList<>();
+        for (Node node : graph.nodes()) {
+            Unit unit = fused.get(node);
+            if (unit == null) {
+                units.add(new Unit.Single(node));
+            } else if (unit.nodes().getLast().equals(node)) {
+                units.add(unit);
+            }
+        }
+        return units;
+    }
+
+    private void matchGated(Node swiglu) {
+        Node gate = swiglu.op() instanceof Op.Swiglu ? maker(swiglu.operand(0)) : null;
+        Node up = gate == null ? null : maker(swiglu.operand(1));
+        if (gate == null
+                || up == null
+                || gate.equals(up)
+                || !(gate.op() instanceof Op.Linear linear)
+                || !linear.equals(up.op())
+                || linear.activation() != ActivationFormat.FLOAT
+                || gate.operands().size() != 2
+                || up.operands().size() != 2
+                || !gate.operand(0).equals(up.operand(0))
+                || !alike(gate.operand(1), up.operand(1))
+                || !isReadBy(gate.result(), 1)
+                || !isReadBy(up.result(), 1)) {
+            return;
+        }
+        claim(new Unit.Gated(gate, up, swiglu));
+    }
+
+    private void matchLinearAdd(Node linear) {
+        if (!(linear.op() instanceof Op.Linear) || fused.containsKey(linear)) {
+            return;
+        }
+        Node add = addAfter(linear);
+        if (add != null) {
+            claim(new Unit.LinearAdd(linear, add, addAfter(add)));
+        }
+    }
+
+    /** Returns the addition that alone reads a node's result, once. */
+    private @Nullable Node addAfter(Node node) {
+        Node add = isReadBy(node.result(), 1)
+                ? consumers.getOrDefault(node.result(), List.of()).getFirst()
+                : null;
+        return add != null && add.op() instanceof Op.Add && !fused.containsKey(add) ? add : null;
+    }
+
+    private void matchExperts(Node dispatch) {
+        if (!(dispatch.op() instanceof Op.Dispatch)) {
+            return;
+        }
+        Value rows = dispatch.results().get(0);
+        Value offsets = dispatch.results().get(1);
+        Value origins = dispatch.results().get(2);
+        if (!isReadBy(rows, 2) || !isReadBy(offsets, 3) || !isReadBy(origins, 1)) {
+            return;
+        }
+        Node combine = consumers.getOrDefault(origins, List.of()).getFirst();
+        Node down = combine.op() instanceof Op.Combine ? maker(combine.operand(0)) : null;
+        Node swiglu = down != null && isFloat(down) ? maker(down.operand(0)) : null;
+        if (down == null || swiglu == null || !(swiglu.op() instanceof Op.Swiglu)) {
+            return;
+        }
+        Node gate = maker(swiglu.operand(0));
+        Node up = maker(swiglu.operand(1));
+        if (gate == null
+                || up == null
+                || gate.equals(up)
+                || !isFloat(gate)
+                || !gate.op().equals(up.op())) {
+            return;
+        }
+        boolean closed = gate.operand(0).equals(rows)
+                && up.operand(0).equals(rows)
+                && gate.operand(1).equals(offsets)
+                && up.operand(1).equals(offsets)
+                && down.operand(1).equals(offsets)
+                && alike(gate.operand(2), up.operand(2))
+                && isReadBy(gate.result(), 1)
+                && isReadBy(up.result(), 1)
+                && isReadBy(swiglu.result(), 1)
+                && isReadBy(down.result(), 1)
+                && dispatch.operand(1).type().shape().dim(-1).size() <= MOST_SLOTS
+                && combine.operand(2).type().dtype() == DType.F32;
+        if (closed) {
+            claim(new Unit.Experts(dispatch, gate, up, swiglu, down, combine, addAfter(combine)));
+        }
+    }
+
+    private static boolean isFloat(Node node) {
+        return node.op() instanceof Op.GroupedLinear grouped && grouped.activation() == ActivationFormat.FLOAT;
+    }
+
+    private void matchLatent(Node attention) {
+        if (!(attention.op() instanceof Op.MlaAttention mla)) {
+            return;
+        }
+        Node append = maker(attention.operand(1));
+        Node query = maker(attention.operand(0));
+        if (append == null
+                || query == null
+                || !(append.op() instanceof Op.KvAppend(int parts))
+                || parts != 2
+                || !(query.op() instanceof Op.Rope queryRope)
+                || !isReadBy(query.result(), 1)) {
+            return;
+        }
+        Node norm = maker(append.operand(1));
+        Node key = maker(append.operand(2));
+        if (norm == null
+                || key == null
+                || !(norm.op() instanceof Op.RmsNorm)
+                || !(key.op() instanceof Op.Rope keyRope)
+                || !isReadBy(norm.result(), 1)
+                || !isReadBy(key.result(), 1)) {
+            return;
+        }
+        int width = 2 * keyRope.frequencies().pairs();
+        DType cached = append.operand(0).type().dtype();
+        boolean plain = keyRope.frequencies().equals(queryRope.frequencies())
+                && keyRope.pairing() == queryRope.pairing()
+                && keyRope.headDim() == width
+                && keyRope.offset() == 0
+                && mla.ropeDim() == width
+                && queryRope.headDim() == mla.nopeDim() + width
+                && queryRope.offset() == mla.nopeDim()
+                && key.operand(1).equals(append.operand(3))
+                && query.operand(1).equals(append.operand(3))
+                && key.result().type().shape().dim(-1).size() == width
+                && norm.operand(1)
+                        .type()
+                        .shape()
+                        .dim(0)
+                        .equals(norm.result().type().shape().dim(-1))
+                && norm.result().type().dtype() == cached
+                && key.result().type().dtype() == cached
+                && query.operand(0).type().dtype() == query.result().type().dtype();
+        if (plain) {
+            claim(new Unit.Latent(norm, key, query, append));
+        }
+    }
+
+    private static boolean alike(Value one, Value other) {
+        return one.type().equals(other.type());
+    }
+
+    private void claim(Unit unit) {
+        unit.nodes().forEach(node -> fused.put(node, unit));
+    }
+
+    /** Returns the node that makes a value and belongs to no unit yet. */
+    private @Nullable Node maker(Value value) {
+        Node node = graph.producer(value).orElse(null);
+        return node == null || fused.containsKey(node) ? null : node;
+    }
+
+    private boolean isReadBy(Value value, int times) {
+        return !outputs.contains(value)
+                && consumers.getOrDefault(value, List.of()).size() == times;
+    }
+}

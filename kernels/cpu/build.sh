@@ -14,7 +14,7 @@ command -v "$cc" >/dev/null 2>&1 || exit 3
 
 flags="-std=gnu11 -O3 -Wall -Wextra -Werror -fPIC -fvisibility=hidden -fno-math-errno -fno-trapping-math -ffp-contract=off -pthread"
 avx512="-mavx2 -mfma -mf16c -mavx512f -mavx512bw -mavx512dq -mavx512vl -mprefer-vector-width=512"
-common="levels team program layout op_elementwise op_linear op_attention op_route op_sample level_scalar"
+common="levels team ceilings program layout op_elementwise op_linear op_attention op_route op_sample level_scalar"
 case $arch in
     x86_64) levels="level_avx2 level_avx512 level_avx512_vnni level_avx512_amx" ;;
     aarch64) levels="level_neon level_neon_dotprod" ;;

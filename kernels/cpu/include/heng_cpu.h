@@ -585,6 +585,22 @@ HENG_CPU_API int32_t heng_cpu_measure_read(heng_cpu_team *team, const void *data
 /* Runs `rounds` rounds of independent fused multiply-adds on all threads and stores the rate in floating-point operations/s. */
 HENG_CPU_API int32_t heng_cpu_measure_fma(heng_cpu_team *team, int64_t rounds, double *flops);
 
+/* Copies `bytes` of memory with all threads and stores the seconds that took. */
+HENG_CPU_API int32_t heng_cpu_measure_copy(heng_cpu_team *team, const void *from, void *to, int64_t bytes, double *seconds);
+
+/* Kinds of dot-product instruction: int8 factors with int32 sums, bfloat16 factors with float sums. */
+#define HENG_CPU_DOT_INT8 1
+#define HENG_CPU_DOT_BF16 2
+
+/* Returns the instruction of this kind that the team's level multiplies with, "" if it has none. */
+HENG_CPU_API const char *heng_cpu_dot_instruction(const heng_cpu_team *team, int32_t kind);
+
+/*
+ * Runs `rounds` rounds of independent dot products with that instruction on all threads and stores the rate in operations/s, a multiply-add
+ * being two. HENG_CPU_UNSUPPORTED where the level has none.
+ */
+HENG_CPU_API int32_t heng_cpu_measure_dot(heng_cpu_team *team, int32_t kind, int64_t rounds, double *rate);
+
 /*
  * Returns zeroed memory aligned to 2 MiB with huge pages asked for, null if there is none. For weights that are copied rather than
  * mapped, and for caches.

@@ -2,6 +2,7 @@ package dev.heng.spi;
 
 import dev.heng.spi.graph.Graph;
 import dev.heng.spi.graph.Node;
+import java.util.List;
 
 /**
  * One opened device.
@@ -72,6 +73,18 @@ public interface Backend extends AutoCloseable {
                 BackendException.Code.DECLINED,
                 "backend '" + device().backend() + "' cannot join a group of " + group.size() + " ranks",
                 "use a single device, or a backend with a communication library");
+    }
+
+    /**
+     * Measures what this device does at most, now and with the threads or units that run programs: {@code heng bench} asks for it between measurements, because a
+     * machine that is shared drifts. Takes about a second, and memory that is given back before it returns. Nothing is estimated: what cannot be measured, also for
+     * lack of memory, is left out. The default implementation measures nothing.
+     *
+     * @return at most one of each kind
+     * @throws BackendException if the device fails
+     */
+    default List<Ceiling> measureCeilings() {
+        return List.of();
     }
 
     /** Waits for queued work and releases the device. Idempotent. */

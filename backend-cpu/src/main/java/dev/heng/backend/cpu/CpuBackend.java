@@ -7,6 +7,7 @@ import dev.heng.spi.BackendException;
 import dev.heng.spi.BackendOptions;
 import dev.heng.spi.Buffer;
 import dev.heng.spi.BufferRequest;
+import dev.heng.spi.Ceiling;
 import dev.heng.spi.CompileOptions;
 import dev.heng.spi.DeviceInfo;
 import dev.heng.spi.NumericsProfile;
@@ -139,6 +140,16 @@ final class CpuBackend implements Backend {
             return program;
         } catch (CpuKernelException e) {
             throw translated(e, device.address(), e.getMessage() + " (for " + name + ")");
+        }
+    }
+
+    @Override
+    public List<Ceiling> measureCeilings() {
+        requireOpen();
+        try {
+            return kernels.measureCeilings();
+        } catch (CpuKernelException e) {
+            throw translated(e, device.address());
         }
     }
 

@@ -2,7 +2,9 @@ package dev.heng.backend.cpu;
 
 import dev.heng.kernels.cpu.CpuKernelException;
 import dev.heng.kernels.cpu.CpuLayout;
+import dev.heng.spi.Ceiling;
 import java.lang.foreign.MemorySegment;
+import java.util.List;
 
 /**
  * What executes instructions: a team of threads that runs programs, the memory they work in, and the layout in which they want it described.
@@ -63,6 +65,11 @@ sealed interface Kernels extends AutoCloseable permits NativeKernels, VectorKern
      * @throws CpuKernelException if an instruction is wrong; the message names it
      */
     Executable createProgram(MemorySegment instructions, long count, long[] maxSizes);
+
+    /** Measures what these kernels can do at most; what cannot be measured is left out. */
+    default List<Ceiling> measureCeilings() {
+        return List.of();
+    }
 
     @Override
     void close();

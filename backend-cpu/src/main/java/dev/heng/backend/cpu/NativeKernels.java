@@ -4,7 +4,9 @@ import dev.heng.kernels.cpu.CpuLayout;
 import dev.heng.kernels.cpu.CpuLibrary;
 import dev.heng.kernels.cpu.CpuProgram;
 import dev.heng.kernels.cpu.CpuTeam;
+import dev.heng.spi.Ceiling;
 import java.lang.foreign.MemorySegment;
+import java.util.List;
 
 /** The native library: a run is one native call. */
 final class NativeKernels implements Kernels {
@@ -72,6 +74,11 @@ final class NativeKernels implements Kernels {
     @Override
     public Executable createProgram(MemorySegment instructions, long count, long[] maxSizes) {
         return new Native(team.createProgram(instructions, count, maxSizes));
+    }
+
+    @Override
+    public List<Ceiling> measureCeilings() {
+        return NativeCeilings.measure(library, team);
     }
 
     @Override

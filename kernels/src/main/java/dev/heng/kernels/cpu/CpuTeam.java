@@ -4,6 +4,7 @@ import dev.heng.kernels.cpu.binding.HengCpu;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
+import java.util.Optional;
 
 /**
  * A team of native threads that runs programs, one at a time.
@@ -88,6 +89,58 @@ public final class CpuTeam implements AutoCloseable {
         try (Arena arena = Arena.ofConfined()) {
             MemorySegment rate = arena.allocate(ValueLayout.JAVA_DOUBLE);
             check("heng_cpu_measure_fma", HengCpu.heng_cpu_measure_fma(handle(), rounds, rate.address()));
+            return rate.get(ValueLayout.JAVA_DOUBLE, 0);
+        }
+    }
+
+    /**
+     * Measures how fast all threads together copy {@code from} to {@code to}, in bytes per second; each byte counts twice, as read and as written.
+     *
+     * @param from as large as {@code to}
+     */
+    public double measureCopy(MemorySegment from, MemorySegment to) {
+        if (from.byteSize() != to.byteSize()) {
+            throw new IllegalArgumentException("a copy of " + from.byteSize() + " bytes into " + to.byteSize());
+        }
+        try (Arena arena = Arena.ofConfined()) {
+            MemorySegment seconds = arena.allocate(ValueLayout.JAVA_DOUBLE);
+            check(
+                    "heng_cpu_measure_copy",
+                    HengCpu.heng_cpu_measure_copy(
+                            handle(), from.address(), to.address(), from.byteSize(), seconds.address()));
+            return 2.0 * from.byteSize() / seconds.get(ValueLayout.JAVA_DOUBLE, 0);
+        }
+    }
+
+    /** Dot-product instructions. */
+    public enum Dot {
+        /** Int8 factors with int32 sums. */
+        INT8(HengCpu.DOT_INT8),
+        /** Bfloat16 factors with float sums. */
+        BF16(HengCpu.DOT_BF16);
+
+        private final int kind;
+
+        Dot(int kind) {
+            this.kind = kind;
+        }
+    }
+
+    /** Returns the instruction of this kind that the team's level multiplies with, as the processor's manual calls it; empty if there is none. */
+    public Optional<String> dotInstruction(Dot dot) {
+        String name = HengCpu.heng_cpu_dot_instruction(handle(), dot.kind);
+        return name.isEmpty() ? Optional.empty() : Optional.of(name);
+    }
+
+    /**
+     * Measures dot products of all threads together, in operations per second, a multiply-add being two.
+     *
+     * @throws CpuKernelException if the level has no such instruction
+     */
+    public double measureDot(Dot dot, long rounds) {
+        try (Arena arena = Arena.ofConfined()) {
+            MemorySegment rate = arena.allocate(ValueLayout.JAVA_DOUBLE);
+            check("heng_cpu_measure_dot", HengCpu.heng_cpu_measure_dot(handle(), dot.kind, rounds, rate.address()));
             return rate.get(ValueLayout.JAVA_DOUBLE, 0);
         }
     }

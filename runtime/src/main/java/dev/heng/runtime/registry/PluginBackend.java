@@ -4,6 +4,7 @@ import dev.heng.spi.Backend;
 import dev.heng.spi.Bindings;
 import dev.heng.spi.Buffer;
 import dev.heng.spi.BufferRequest;
+import dev.heng.spi.Ceiling;
 import dev.heng.spi.Communicator;
 import dev.heng.spi.CompileOptions;
 import dev.heng.spi.DeviceInfo;
@@ -68,6 +69,11 @@ final class PluginBackend implements Backend {
     @Override
     public Communicator join(Communicator.Group group) {
         return ContextClassLoader.call(loader, () -> backend.join(group));
+    }
+
+    @Override
+    public List<Ceiling> measureCeilings() {
+        return ContextClassLoader.call(loader, backend::measureCeilings);
     }
 
     @Override

@@ -85,6 +85,21 @@ public final class HengCpu {
     /** Measures multiplying. */
     public static native int heng_cpu_measure_fma(long team, long rounds, long flops);
 
+    /** Measures copying. */
+    public static native int heng_cpu_measure_copy(long team, long from, long to, long bytes, long seconds);
+
+    /** {@code HENG_CPU_DOT_INT8}. */
+    public static final int DOT_INT8 = 1;
+
+    /** {@code HENG_CPU_DOT_BF16}. */
+    public static final int DOT_BF16 = 2;
+
+    /** Returns the dot-product instruction of a team's level, "" if there is none. */
+    public static native String heng_cpu_dot_instruction(long team, int kind);
+
+    /** Measures that instruction. */
+    public static native int heng_cpu_measure_dot(long team, int kind, long rounds, long rate);
+
     /** Returns the address of fresh zeroed memory, or 0. */
     public static native long heng_cpu_memory_allocate(long bytes);
 

@@ -44,7 +44,7 @@ import org.jspecify.annotations.Nullable;
  *
  * <p>Asking twice for one weight is the same as asking once. Threading: one thread asks; {@link #source} may be used by several afterwards.
  */
-public final class WeightCatalog {
+public final class WeightCatalog implements ModelWeights {
 
     private static final String TIED_HEAD = "lm_head";
     private static final String EMBEDDING = "model.embed_tokens";
@@ -87,6 +87,7 @@ public final class WeightCatalog {
      * @param module the module's name, for example "model.layers.0.self_attn.o_proj"
      * @throws HengException if it is not stored, or not as it must be
      */
+    @Override
     public TensorType linear(String module, long rows, long columns) {
         return weight(module + ".weight", Shape.of(rows, columns), () -> {
             Stored matrix = matrix(stored(module), rows, columns);
@@ -101,6 +102,7 @@ public final class WeightCatalog {
      * @param projection "gate_proj", "up_proj" or "down_proj"
      * @throws HengException if one is not stored, not as it must be, or not as the first
      */
+    @Override
     public TensorType experts(String prefix, String projection, int experts, long rows, long columns) {
         Shape shape = Shape.of(experts, rows, columns);
         return weight(prefix + "." + projection + ".weight", shape, () -> {
@@ -129,6 +131,7 @@ public final class WeightCatalog {
      * @param name the tensor's whole name
      * @throws HengException if it is not stored, or not as F32, F16 or BF16 of this length
      */
+    @Override
     public TensorType vector(String name, long length) {
         return weight(name, Shape.of(length), () -> {
             StoredTensor tensor = take(name, Shape.of(length));
@@ -146,6 +149,7 @@ public final class WeightCatalog {
      * @param module as given to {@link #linear}, or {@code PREFIX.PROJECTION} of {@link #experts}
      * @throws IllegalArgumentException if it was not asked for
      */
+    @Override
     public ActivationFormat activation(String module) {
         Weight weight = weights.get(module + ".weight");
         if (weight == null) {
@@ -180,6 +184,7 @@ public final class WeightCatalog {
      * <p>Its {@code data} throws a HengException for a scale that is NaN, infinite or negative and for a vector that is not finite, and an
      * IllegalArgumentException for a value that is not a weight of this catalogue.
      */
+    @Override
     public WeightSource source() {
         return this::data;
     }
@@ -192,6 +197,7 @@ public final class WeightCatalog {
      *
      * @throws HengException naming the first unused tensors
      */
+    @Override
     public void requireAllUsed() {
         List<String> unused = new ArrayList<>();
         for (String name : checkpoint.names()) {

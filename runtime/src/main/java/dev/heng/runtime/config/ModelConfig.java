@@ -71,7 +71,46 @@ public record ModelConfig(
      * @throws dev.heng.runtime.HengException naming file, field and remedy if anything is missing, unknown or impossible
      */
     public static ModelConfig read(Path folder) {
-        return new ModelConfigReader(folder).read();
+        return ModelConfigReader.of(folder).read();
+    }
+
+    /**
+     * Reads the text of a config.json that is in no folder.
+     *
+     * @param name what errors call it
+     * @throws dev.heng.runtime.HengException naming the field and remedy if anything is missing, unknown or impossible
+     */
+    public static ModelConfig parse(String name, String json) {
+        return ModelConfigReader.ofText(name).parse(json);
+    }
+
+    /**
+     * Returns this model with its first layers only.
+     *
+     * @param count how many, 1 to {@link #layers}
+     */
+    public ModelConfig withLayers(int count) {
+        if (count < 1 || count > layers) {
+            throw new IllegalArgumentException("a model of " + layers + " layers has no first " + count);
+        }
+        return new ModelConfig(
+                file,
+                family,
+                vocabularySize,
+                hiddenSize,
+                count,
+                intermediateSize,
+                normEpsilon,
+                tiedEmbeddings,
+                maxPositions,
+                predictionLayers,
+                attention,
+                rope,
+                moe == null ? null : moe.withLayers(count),
+                quantization,
+                dtype,
+                beginId,
+                endIds);
     }
 
     /** Returns whether layer {@code layer} has experts. */

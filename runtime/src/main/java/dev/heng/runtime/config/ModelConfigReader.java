@@ -1,7 +1,9 @@
 package dev.heng.runtime.config;
 
+import com.fasterxml.jackson.databind.node.ObjectNode;
 import dev.heng.runtime.HengException;
 import dev.heng.spi.tensor.DType;
+import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.HashSet;
@@ -33,16 +35,34 @@ final class ModelConfigReader {
             "attention_factor",
             "truncate");
 
-    private final Path folder;
     private final Path file;
+    private final @Nullable Path generation;
 
-    ModelConfigReader(Path folder) {
-        this.folder = folder;
-        this.file = folder.resolve("config.json");
+    private ModelConfigReader(Path file, @Nullable Path generation) {
+        this.file = file;
+        this.generation = generation;
+    }
+
+    /** Reads a model's folder. */
+    static ModelConfigReader of(Path folder) {
+        return new ModelConfigReader(folder.resolve("config.json"), folder.resolve("generation_config.json"));
+    }
+
+    /** Reads text that errors call {@code name}. */
+    static ModelConfigReader ofText(String name) {
+        return new ModelConfigReader(Path.of(name), null);
     }
 
     ModelConfig read() {
-        Fields config = new Fields(file, "", StrictJson.readObject(file, MAXIMUM_BYTES));
+        return checked(StrictJson.readObject(file, MAXIMUM_BYTES));
+    }
+
+    ModelConfig parse(String json) {
+        return checked(StrictJson.readObject(file.toString(), json.getBytes(StandardCharsets.UTF_8)));
+    }
+
+    private ModelConfig checked(ObjectNode object) {
+        Fields config = new Fields(file, "", object);
         try {
             return read(config);
         } catch (IllegalArgumentException e) {
@@ -509,8 +529,7 @@ final class ModelConfigReader {
 
     private List<Integer> endIds(Fields config, int vocabulary) {
         Set<Integer> ids = new TreeSet<>(config.intOrInts("eos_token_id", 0, vocabulary - 1));
-        Path generation = folder.resolve("generation_config.json");
-        if (Files.exists(generation)) {
+        if (generation != null && Files.exists(generation)) {
             Fields fields = new Fields(generation, "", StrictJson.readObject(generation, MAXIMUM_BYTES));
             ids.addAll(fields.intOrInts("eos_token_id", 0, vocabulary - 1));
         }

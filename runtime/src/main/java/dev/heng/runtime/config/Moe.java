@@ -1,6 +1,7 @@
 package dev.heng.runtime.config;
 
 import java.util.Set;
+import java.util.stream.Collectors;
 
 /**
  * The mixture of experts of a model's sparse layers.
@@ -66,6 +67,22 @@ public record Moe(
                     + " experts in " + groups + " groups a group has one");
         }
         Limits.product("moe_intermediate_size x n_shared_experts", intermediateSize, Math.max(1, sharedExperts));
+    }
+
+    /** Returns the experts of a model that has the first {@code count} layers only. */
+    Moe withLayers(int count) {
+        return new Moe(
+                experts,
+                topK,
+                groups,
+                keptGroups,
+                score,
+                method,
+                normalize,
+                scale,
+                sharedExperts,
+                intermediateSize,
+                layers.stream().filter(layer -> layer < count).collect(Collectors.toUnmodifiableSet()));
     }
 
     /** Returns whether the router adds e_score_correction_bias for the choice. */

@@ -61,7 +61,11 @@ public final class StrictJson {
      * @throws HengException if there is no such file, it cannot be read, is larger, is not JSON or not an object
      */
     public static ObjectNode readObject(Path file, long maximumBytes) {
-        byte[] content = readBounded(file, maximumBytes);
+        return readObject(file.toString(), readBounded(file, maximumBytes));
+    }
+
+    /** Reads text that is one JSON object; {@code file} is what errors call it. */
+    static ObjectNode readObject(String file, byte[] content) {
         try {
             JsonNode root = MAPPER.readTree(content);
             if (root instanceof ObjectNode object) {
@@ -71,7 +75,7 @@ public final class StrictJson {
                     file + " holds " + (root == null ? "nothing" : kind(root)) + ", not a JSON object",
                     "restore the file from the model's source");
         } catch (JsonProcessingException e) {
-            throw malformed(file.toString(), e);
+            throw malformed(file, e);
         } catch (IOException e) {
             throw new HengException(file + " cannot be read: " + e.getMessage(), "check the file and the disk", e);
         }

@@ -1,7 +1,7 @@
 package dev.heng.runtime.family;
 
 import dev.heng.runtime.HengException;
-import dev.heng.runtime.checkpoint.WeightCatalog;
+import dev.heng.runtime.checkpoint.ModelWeights;
 import dev.heng.runtime.config.Attention;
 import dev.heng.runtime.config.ModelConfig;
 import dev.heng.runtime.config.Moe;
@@ -27,10 +27,10 @@ public final class ModelGraph {
     /**
      * Builds the graph that {@code options} describe.
      *
-     * @param weights the catalogue of the checkpoint that {@code config} belongs to; afterwards it knows every weight of the graph
+     * @param weights the weights that belong to {@code config}; afterwards they know every weight of the graph
      * @throws HengException if a weight is missing or not as it must be
      */
-    public static Graph of(ModelConfig config, WeightCatalog weights, GraphOptions options) {
+    public static Graph of(ModelConfig config, ModelWeights weights, GraphOptions options) {
         GraphBuilder builder = new GraphBuilder(config.family().name().toLowerCase(Locale.ROOT));
         Value tokens = builder.input(Names.TOKENS, perToken());
         Paging paging = new Paging(

@@ -1,6 +1,6 @@
 package dev.heng.runtime.family;
 
-import dev.heng.runtime.checkpoint.WeightCatalog;
+import dev.heng.runtime.checkpoint.ModelWeights;
 import dev.heng.spi.graph.ActivationFormat;
 import dev.heng.spi.graph.GraphBuilder;
 import dev.heng.spi.graph.GraphBuilder.Paging;
@@ -18,12 +18,12 @@ import java.util.Map;
 final class Scope {
 
     private final GraphBuilder builder;
-    private final WeightCatalog weights;
+    private final ModelWeights weights;
     private final GraphOptions options;
     private final Paging paging;
     private final Map<String, Value> declared = new HashMap<>();
 
-    Scope(GraphBuilder builder, WeightCatalog weights, GraphOptions options, Paging paging) {
+    Scope(GraphBuilder builder, ModelWeights weights, GraphOptions options, Paging paging) {
         this.builder = builder;
         this.weights = weights;
         this.options = options;

@@ -1,7 +1,7 @@
 package dev.heng.runtime.generate;
 
 import dev.heng.runtime.HengException;
-import dev.heng.runtime.checkpoint.WeightCatalog;
+import dev.heng.runtime.checkpoint.ModelWeights;
 import dev.heng.runtime.config.ModelConfig;
 import dev.heng.runtime.fallback.Placement;
 import dev.heng.runtime.family.GraphOptions;
@@ -35,7 +35,7 @@ public final class CompiledModel implements AutoCloseable {
      * Builds the model's graph, checks that the device can run and hold it, and compiles it there.
      *
      * @param backend one device, or a {@link dev.heng.runtime.fallback.FallbackBackend} of two
-     * @param weights the catalogue of the checkpoint that {@code config} belongs to; the checkpoint stays open until the model is closed
+     * @param weights the weights that belong to {@code config}; what is behind them, a checkpoint, stays open until the model is closed
      * @param options what the graph is built for
      * @param limits what runs will need
      * @param settings the backend's own settings
@@ -45,7 +45,7 @@ public final class CompiledModel implements AutoCloseable {
     public static CompiledModel compile(
             Backend backend,
             ModelConfig config,
-            WeightCatalog weights,
+            ModelWeights weights,
             GraphOptions options,
             RunLimits limits,
             BackendOptions settings) {

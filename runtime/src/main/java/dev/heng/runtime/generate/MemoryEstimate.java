@@ -68,7 +68,7 @@ public record MemoryEstimate(long weights, long caches, long bindings, long acti
     }
 
     /** Returns the bytes that a weight takes as stored: its elements, scales and zero points. */
-    static long storedBytes(TensorType type) {
+    public static long storedBytes(TensorType type) {
         long elements = type.bytes(Map.of());
         return switch (type.quantization()) {
             case Quantization.None _ -> elements;

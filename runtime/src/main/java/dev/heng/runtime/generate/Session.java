@@ -12,6 +12,7 @@ import dev.heng.spi.graph.Graph;
 import dev.heng.spi.graph.Node;
 import dev.heng.spi.graph.Op;
 import dev.heng.spi.graph.Value;
+import dev.heng.spi.tensor.DType;
 import dev.heng.spi.tensor.Dim;
 import dev.heng.spi.tensor.TensorType;
 import java.lang.foreign.Arena;
@@ -24,6 +25,8 @@ import java.util.HashMap;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.Objects;
+import java.util.function.Function;
 
 /**
  * Sequences of tokens in the caches of one program. A run appends tokens to one or several of them; results are read afterwards.
@@ -169,6 +172,38 @@ public final class Session implements AutoCloseable {
                     "sequence " + sequence + " has " + pages.length(sequence) + " tokens, not " + length);
         }
         pages.truncate(sequence, length);
+    }
+
+    /**
+     * Fills all caches, the unused pages included, with a repeated pattern: for measurements, which unwritten memory would falsify.
+     *
+     * @param pattern gives for the element type of a cache the bytes that are repeated, a whole number of elements
+     */
+    public void fillCaches(Function<DType, MemorySegment> pattern) {
+        requireOpen();
+        for (Value state : program.graph().states()) {
+            Buffer buffer = Objects.requireNonNull(bound.getFirst().get(state.name()));
+            MemorySegment bytes = pattern.apply(state.type().dtype());
+            for (long offset = 0; offset < buffer.sizeBytes(); offset += bytes.byteSize()) {
+                buffer.write(bytes.asSlice(0, Math.min(bytes.byteSize(), buffer.sizeBytes() - offset)), offset);
+            }
+        }
+    }
+
+    /**
+     * Lengthens a sequence without computing anything: its new positions are whatever the caches hold there. For measurements at a length, which reaching it token by
+     * token would make hours of; what follows has the speed of a real text and no meaning.
+     *
+     * @param tokens how many positions, not negative
+     * @throws HengException if the sequence would outgrow the context; nothing was appended then
+     */
+    public void assume(int sequence, int tokens) {
+        requireOpen();
+        if (tokens < 0) {
+            throw new IllegalArgumentException("sequence " + sequence + " cannot grow by " + tokens + " positions");
+        }
+        requireRoom(sequence, tokens);
+        pages.extend(sequence, tokens);
     }
 
     /** Sets how the next tokens of a sequence are chosen; greedy until set. Graphs that do not sample ignore it. */

@@ -2,6 +2,7 @@ package dev.heng.runtime.generate;
 
 import static org.junit.jupiter.api.Assertions.assertArrayEquals;
 import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertFalse;
 import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
@@ -13,6 +14,8 @@ import dev.heng.runtime.tokenizer.RepositoryFiles;
 import dev.heng.spi.Backend;
 import dev.heng.spi.BackendOptions;
 import dev.heng.spi.tensor.DType;
+import java.lang.foreign.MemorySegment;
+import java.lang.foreign.ValueLayout;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.Arrays;
@@ -89,6 +92,33 @@ class SessionTest {
             session.run(List.of(new Feed(0, ids(FIRST[2], FIRST[3], FIRST[4]), Wanted.LAST)));
             assertArrayEquals(expected, session.floats(Names.LOGITS));
         }
+    }
+
+    private static float[] afterAssumed(int tokens, float value) {
+        try (TestModel model = model(1);
+                Session session = model.compiled().open()) {
+            MemorySegment pattern = MemorySegment.ofArray(new byte[12]);
+            for (int index = 0; index < 3; index++) {
+                pattern.set(ValueLayout.JAVA_FLOAT_UNALIGNED, 4L * index, value * (1 + index));
+            }
+            session.fillCaches(_ -> pattern);
+            session.assume(0, tokens);
+            assertEquals(tokens, session.length(0));
+            assertThrows(IllegalArgumentException.class, () -> session.assume(0, -1));
+            assertThrows(HengException.class, () -> session.assume(0, 33 - tokens));
+            assertEquals(tokens, session.length(0));
+            session.run(List.of(new Feed(0, ids(FIRST), Wanted.LAST)));
+            return session.floats(Names.LOGITS);
+        }
+    }
+
+    @Test
+    void assumedPositionsAreWhatTheCachesWereFilledWith() {
+        float[] six = afterAssumed(6, 0.5f);
+        assertArrayEquals(six, afterAssumed(6, 0.5f));
+        assertFalse(Arrays.equals(six, afterAssumed(6, 0.25f)), "what is cached has no effect");
+        assertFalse(Arrays.equals(six, afterAssumed(5, 0.5f)), "the length has no effect");
+        assertArrayEquals(afterAssumed(0, 0.5f), afterAssumed(0, 0.25f));
     }
 
     @Test

@@ -23,6 +23,7 @@ import picocli.CommandLine.Spec;
             AbiAuditCommand.class,
             CompletionCommand.class,
             ParityCommand.class,
+            BenchCommand.class,
             VersionCommand.class,
             HelpCommand.class,
         },

@@ -12,11 +12,14 @@ import java.util.TreeMap;
  * @param name the vendor's name of the device
  * @param memoryBytes its memory in bytes, or -1 where it is not known before opening
  * @param simulated whether this is a simulator; then every report says so
- * @param facts anything else that a report should carry: driver and library versions, compute capability, paths; copied
+ * @param facts anything else that a report should carry: driver and library versions, compute capability, paths; {@link #REMEDY}; copied
  * @since 1.0
  */
 public record DeviceInfo(
         String backend, int ordinal, String name, long memoryBytes, boolean simulated, Map<String, String> facts) {
+
+    /** The fact that says what the operator can do where this device is less than it could be; the report of a choice tells it. */
+    public static final String REMEDY = "remedy";
 
     public DeviceInfo {
         facts = Collections.unmodifiableMap(new TreeMap<>(facts));

@@ -149,7 +149,7 @@ public final class CpuBackendProvider implements BackendProvider {
                         VectorKernels.LEVEL,
                         "library",
                         "none: " + missing.detail(),
-                        "remedy",
+                        DeviceInfo.REMEDY,
                         missing.remedy()));
     }
 

@@ -170,7 +170,8 @@ public final class CpuLibrary {
                         origin, layout, List.of(HengCpu.heng_cpu_levels().split(" ")), HengCpu.heng_cpu_features()));
             } catch (LinkageError e) {
                 return new Missing(
-                        origin + " could not be loaded: " + e.getMessage(),
+                        origin + " could not be loaded: "
+                                + String.valueOf(e.getMessage()).replace("\n", "; "),
                         "build heng-kernels on this machine, or set -D" + PATH_PROPERTY + " to a library that loads");
             }
         }

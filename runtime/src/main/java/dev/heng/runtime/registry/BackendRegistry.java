@@ -189,6 +189,10 @@ public final class BackendRegistry {
     private static String report(DeviceInfo device, List<String> passedOver) {
         String picked =
                 "backend " + device.address() + ", " + device.name() + (device.simulated() ? ", SIMULATED" : "");
+        String remedy = device.facts().get(DeviceInfo.REMEDY);
+        if (remedy != null) {
+            picked += "; remedy: " + remedy;
+        }
         return Failures.oneLine(passedOver.isEmpty() ? picked : picked + "; not " + String.join(", ", passedOver));
     }
 

@@ -7,7 +7,8 @@ public final class VectorModule {
     public static final String NAME = "jdk.incubator.vector";
 
     /** What the operator can do where it is absent. */
-    public static final String REMEDY = "start Java with --add-modules " + NAME + ", as the command heng does";
+    public static final String REMEDY =
+            "start Java with --add-modules " + NAME + " (for the command heng: in HENG_JAVA_OPTS)";
 
     private VectorModule() {}
 

@@ -6,7 +6,7 @@ here=$(cd "$(dirname "$0")" && pwd)
 out=$1
 cc=${CC:-cc}
 command -v "$cc" >/dev/null 2>&1 || exit 3
-flags="-std=gnu11 -O2 -g -Wall -Wextra -Werror -fPIC -fvisibility=hidden -pthread"
+flags="-std=gnu11 -O2 -g -Wall -Wextra -Werror -fPIC -fvisibility=hidden -ffp-contract=off -pthread"
 mkdir -p "$out"
 stamp=$(cat "$here/build.sh" "$here"/include/*/* "$here"/src/* | cksum)
 if [ "$(cat "$out/stamp" 2>/dev/null)" = "$stamp" ]; then exit 0; fi

@@ -199,16 +199,21 @@ static int run_matmul(sim_call *call) {
     const sim_view *a = sim_at(call, 0), *b = sim_at(call, 1), *out = sim_at(call, 2);
     int64_t m = a->dims[a->rank - 2], k = a->dims[a->rank - 1], n = b->dims[b->rank - 1];
     int64_t batches = m > 0 && n > 0 ? sim_elements(out) / (m * n) : 0;
+    /* Products and sums are kept in float32, as a profile of float32 accumulation says: an exact sum would hide what a device loses. */
     double *left = sim_load(a), *right = sim_load(b), *result = malloc(sizeof(double) * (size_t)(batches * m * n + 1));
+    float *sums = malloc(sizeof(float) * (size_t)(n + 1));
     bool broadcast_left = sim_elements(a) == m * k, broadcast_right = sim_elements(b) == k * n;
     for (int64_t t = 0; t < batches; t++) {
         const double *x = left + (broadcast_left ? 0 : t * m * k), *y = right + (broadcast_right ? 0 : t * k * n);
         double *z = result + t * m * n;
-        for (int64_t i = 0; i < m * n; i++) z[i] = 0;
-        for (int64_t i = 0; i < m; i++)
+        for (int64_t i = 0; i < m; i++) {
+            for (int64_t j = 0; j < n; j++) sums[j] = 0;
             for (int64_t l = 0; l < k; l++)
-                for (int64_t j = 0; j < n; j++) z[i * n + j] += x[i * k + l] * y[l * n + j];
+                for (int64_t j = 0; j < n; j++) sums[j] += (float)(x[i * k + l] * y[l * n + j]);
+            for (int64_t j = 0; j < n; j++) z[i * n + j] = sums[j];
+        }
     }
+    free(sums);
     sim_store(out, result);
     free(left);
     free(right);

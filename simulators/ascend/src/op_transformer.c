@@ -217,7 +217,8 @@ SIM_SECOND_PHASE(aclnnMoeInitRoutingV3)
 static int run_grouped(sim_call *call) {
     const sim_view *x = sim_at(call, 0), *w = sim_at(call, 1), *list = sim_at(call, 2), *y = sim_at(call, 3);
     int64_t experts = w->dims[0], k = w->dims[1], n = w->dims[2], at = 0;
-    double *row = malloc(sizeof(double) * (size_t)(k + 1)), *sum = malloc(sizeof(double) * (size_t)(n + 1));
+    double *row = malloc(sizeof(double) * (size_t)(k + 1));
+    float *sum = malloc(sizeof(float) * (size_t)(n + 1)); /* as in the plain product */
     for (int64_t e = 0; e < experts; e++) {
         int64_t number = (int64_t)sim_get(list, e), end = call->integers[0] == 0 ? number : at + number;
         if (end > x->dims[0] || end < at) {
@@ -230,7 +231,7 @@ static int run_grouped(sim_call *call) {
             for (int64_t l = 0; l < k; l++) row[l] = sim_get(x, at * k + l);
             for (int64_t j = 0; j < n; j++) sum[j] = 0;
             for (int64_t l = 0; l < k; l++)
-                for (int64_t j = 0; j < n; j++) sum[j] += row[l] * sim_get(w, (e * k + l) * n + j);
+                for (int64_t j = 0; j < n; j++) sum[j] += (float)(row[l] * sim_get(w, (e * k + l) * n + j));
             for (int64_t j = 0; j < n; j++) sim_put(y, at * n + j, sum[j]);
         }
     }

@@ -142,7 +142,7 @@ final class AscendProgram implements Program {
                                                 result.type().dtype(), scratch + offset, dims(result, bindings)));
             }
             if (hasWork(node, bindings)) {
-                execute(node, run);
+                executeNamed(node, run);
             }
         }
         graph.outputs().forEach((name, value) -> {
@@ -158,6 +158,23 @@ final class AscendProgram implements Program {
         }
         Value decisive = node.op() instanceof Op.KvAppend ? node.operand(1) : node.result();
         return Arrays.stream(dims(decisive, bindings)).allMatch(dim -> dim > 0);
+    }
+
+    /** Refusals of data name the node, wherever the datum was looked at. */
+    private void executeNamed(Node node, Run run) {
+        try {
+            execute(node, run);
+        } catch (BackendException e) {
+            String message = String.valueOf(e.getMessage());
+            if (e.code() == BackendException.Code.INVALID_DATA && !message.contains(node.name())) {
+                throw BackendException.of(
+                        BackendException.Code.INVALID_DATA,
+                        "graph '" + graph.name() + "', node " + node.name() + ": " + message,
+                        e.remedy(),
+                        e);
+            }
+            throw e;
+        }
     }
 
     private void execute(Node node, Run run) {

@@ -1,7 +1,8 @@
 /**
- * JMH benchmarks and comparisons with peers.
+ * JMH benchmarks of single operators on the backends of the host's processor. {@code heng bench} measures whole models.
  *
- * <p>Rule: a figure is a ratio against a ceiling or a peer measured in the same run.
+ * <p>Rule: a benchmark builds the graph of its operator and runs it through the contract, as a model does; nothing of a backend is called directly. Weights stay in the
+ * processor's caches from one run to the next where they fit, so these numbers compare kernels and do not add up to a model.
  */
 @NullMarked
 package dev.heng.benchmarks;

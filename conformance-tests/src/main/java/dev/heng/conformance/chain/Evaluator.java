@@ -1,7 +1,5 @@
 package dev.heng.conformance.chain;
 
-import dev.heng.conformance.accumulate.AccumulationProfile;
-import dev.heng.conformance.bound.AccumulationError;
 import dev.heng.conformance.bound.MatrixUnits;
 import dev.heng.spi.NumericsProfile;
 import dev.heng.spi.NumericsProfile.ScalarFunction;
@@ -10,13 +8,10 @@ import dev.heng.spi.graph.Node;
 import dev.heng.spi.graph.Op;
 import dev.heng.spi.graph.Value;
 import dev.heng.spi.tensor.DType;
-import dev.heng.spi.tensor.Shape;
-import dev.heng.spi.tensor.TensorType;
-import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.HashMap;
-import java.util.List;
 import java.util.Map;
+import org.jspecify.annotations.Nullable;
 
 /**
  * Evaluates a graph step by step, caches included. One evaluator is the truth, rounds nothing, and says how far each result may be off;
@@ -33,7 +28,8 @@ final class Evaluator {
     private final NumericsProfile profile;
     private final Arithmetic arithmetic;
     private final Products products;
-    private final Map<String, Paged> caches = new HashMap<>();
+    private final AttentionSteps attention = new AttentionSteps(this);
+    private final ExpertSteps experts = new ExpertSteps(this);
 
     /** Results of the current step. */
     private Map<String, Numbers> values = Map.of();
@@ -81,14 +77,14 @@ final class Evaluator {
             case Op.RmsNorm op -> put(node, norm(node, op));
             case Op.Linear op -> put(node, linear(node, op));
             case Op.Rope op -> put(node, rope(node, op));
-            case Op.KvAppend op -> append(node, op);
-            case Op.MlaAttention op -> put(node, latent(node, op));
-            case Op.GroupedQueryAttention op -> put(node, grouped(node, op));
-            case Op.Route op -> route(node, op);
-            case Op.Dispatch op -> dispatch(node, op);
-            case Op.GroupedLinear op -> put(node, groupedLinear(node, op));
-            case Op.Swiglu _ -> put(node, swiglu(node));
-            case Op.Combine op -> put(node, combine(node, op));
+            case Op.KvAppend op -> attention.append(node, op);
+            case Op.MlaAttention op -> put(node, attention.latent(node, op));
+            case Op.GroupedQueryAttention op -> put(node, attention.grouped(node, op));
+            case Op.Route op -> experts.route(node, op);
+            case Op.Dispatch op -> experts.dispatch(node, op);
+            case Op.GroupedLinear op -> put(node, experts.groupedLinear(node, op));
+            case Op.Swiglu _ -> put(node, experts.swiglu(node));
+            case Op.Combine op -> put(node, experts.combine(node, op));
             case Op.Argmax _ -> put(node, argmax(value(node, 0)));
             case Op.AllReduce _ -> put(node, value(node, 0));
             case Op.Sample _, Op.AllToAll _, Op.AllToAllReturn _ ->
@@ -97,11 +93,44 @@ final class Evaluator {
         }
     }
 
+    Graph graph() {
+        return graph;
+    }
+
+    NumericsProfile profile() {
+        return profile;
+    }
+
+    Arithmetic arithmetic() {
+        return arithmetic;
+    }
+
+    Products products() {
+        return products;
+    }
+
+    Errors errors() {
+        return errors;
+    }
+
+    Map<String, Long> dims() {
+        return dims;
+    }
+
+    /** Returns the experts that a router is made to choose, row by row, or null where it chooses itself. */
+    int @Nullable [] forced(Node router) {
+        return choices.get(router.name());
+    }
+
+    void put(String name, Numbers result) {
+        values.put(name, result);
+    }
+
     private void put(Node node, Numbers result) {
         values.put(node.result().name(), result);
     }
 
-    private Numbers value(Node node, int operand) {
+    Numbers value(Node node, int operand) {
         String name = node.operand(operand).name();
         Numbers found = values.get(name);
         if (found == null) {
@@ -110,7 +139,7 @@ final class Evaluator {
         return found;
     }
 
-    private double[] weight(Node node, int operand) {
+    double[] weight(Node node, int operand) {
         String name = node.operand(operand).name();
         double[] found = weights.get(name);
         if (found == null) {
@@ -119,11 +148,11 @@ final class Evaluator {
         return found;
     }
 
-    private static DType out(Node node) {
+    static DType out(Node node) {
         return node.result().type().dtype();
     }
 
-    private static int size(Value value, int dim) {
+    static int size(Value value, int dim) {
         return Math.toIntExact(value.type().shape().dim(dim).size());
     }
 
@@ -225,7 +254,7 @@ final class Evaluator {
     }
 
     /** Returns {@code exact} as this evaluator's arithmetic has it, under the errors known of the node. */
-    private Numbers err(Node node, Numbers exact) {
+    Numbers err(Node node, Numbers exact) {
         if (arithmetic.isExact()) {
             return exact;
         }
@@ -236,48 +265,6 @@ final class Evaluator {
             results[index] = arithmetic.result(exact.values()[index], deviation[index], drift[index], out(node));
         }
         return new Numbers(exact.shape(), results);
-    }
-
-    private Numbers groupedLinear(Node node, Op.GroupedLinear op) {
-        Numbers rows = value(node, 0);
-        Numbers offsets = value(node, 1);
-        Value weight = node.operand(2);
-        int experts = size(weight, 0);
-        int n = size(weight, 1);
-        int k = rows.width();
-        double[] real = weight(node, 2);
-        double[] results = new double[rows.rows() * n];
-        Arrays.fill(results, Double.NaN);
-        double[] deviation = new double[results.length];
-        double[] drift = new double[results.length];
-        TensorType matrix = new TensorType(
-                weight.type().dtype(), Shape.of(n, k), weight.type().quantization());
-        for (int expert = 0; expert < experts; expert++) {
-            int from = offsets.integer(expert);
-            int to = offsets.integer(expert + 1);
-            if (from == to) {
-                continue;
-            }
-            Products.Operands operands = new Products.Operands(
-                    node.operand(0).type().dtype(),
-                    matrix,
-                    op.activation(),
-                    Arrays.copyOfRange(rows.values(), from * k, to * k),
-                    to - from,
-                    k,
-                    real,
-                    expert * n * k,
-                    n,
-                    null);
-            System.arraycopy(products.exact(operands), 0, results, from * n, (to - from) * n);
-            if (arithmetic.isExact()) {
-                products.errors(operands, deviation, drift, from * n);
-            }
-        }
-        if (arithmetic.isExact()) {
-            errors.put(node.name(), deviation, drift);
-        }
-        return err(node, Numbers.matrix(rows.rows(), n, results));
     }
 
     private Numbers rope(Node node, Op.Rope op) {
@@ -314,286 +301,6 @@ final class Evaluator {
             }
         }
         return new Numbers(x.shape(), results);
-    }
-
-    private Paged cache(Value value) {
-        Value state = graph.stateOf(value);
-        return caches.computeIfAbsent(
-                state.name(),
-                _ -> new Paged(
-                        Math.toIntExact(state.type().shape().dim(0).size(dims)), size(state, 1), size(state, 2)));
-    }
-
-    private void append(Node node, Op.KvAppend op) {
-        Paged cache = cache(node.operand(0));
-        Numbers positions = value(node, op.parts() + 1);
-        Numbers sequences = value(node, op.parts() + 2);
-        Numbers table = value(node, op.parts() + 3);
-        for (int row = 0; row < positions.rows(); row++) {
-            if (positions.integer(row) < 0) {
-                continue;
-            }
-            int at = cache.row(table, sequences.integer(row), positions.integer(row));
-            for (int part = 0; part < op.parts(); part++) {
-                Numbers source = value(node, part + 1);
-                System.arraycopy(source.values(), row * source.width(), cache.slots(), at, source.width());
-                at += source.width();
-            }
-        }
-    }
-
-    /** Where the slots lie that a row attends to. */
-    private static int[] slots(Paged cache, Numbers table, int sequence, int position) {
-        int[] slots = new int[position + 1];
-        for (int slot = 0; slot <= position; slot++) {
-            slots[slot] = cache.row(table, sequence, slot);
-        }
-        return slots;
-    }
-
-    private Numbers latent(Node node, Op.MlaAttention op) {
-        Numbers q = value(node, 0);
-        Paged cache = cache(node.operand(1));
-        double[] kvB = weight(node, 2);
-        LatentAttention attention = new LatentAttention(op, cache.width() - op.ropeDim(), new Softmax(profile));
-        Softmax softmax = new Softmax(profile);
-        Heads heads = new Heads(node, q, op.heads(), op.valueDim(), 3);
-        for (int row = 0; row < q.rows(); row++) {
-            if (heads.positions.integer(row) < 0) {
-                continue;
-            }
-            int[] slots = slots(cache, heads.table, heads.sequences.integer(row), heads.positions.integer(row));
-            LatentAttention.Row one = new LatentAttention.Row(q.values(), row * q.width(), cache.slots(), slots, kvB);
-            for (int head = 0; head < op.heads(); head++) {
-                double[] scores = attention.scores(one, head);
-                int at = heads.next(scores.length);
-                if (arithmetic.isExact()) {
-                    attention.scoreErrors(one, head, scores, heads.scoreDeviation, at);
-                }
-                double[] p = softmax.probabilities(heads.erring(scores, at), arithmetic);
-                if (arithmetic.isExact()) {
-                    attention.valueErrors(one, head, p, heads.deviation, heads.drift, heads.at(row, head));
-                }
-                heads.finish(row, head, attention.values(one, head, p));
-            }
-        }
-        return heads.result();
-    }
-
-    private Numbers grouped(Node node, Op.GroupedQueryAttention op) {
-        Numbers q = value(node, 0);
-        Paged keys = cache(node.operand(1));
-        Paged values = cache(node.operand(2));
-        Softmax softmax = new Softmax(profile);
-        GroupedAttention attention = new GroupedAttention(op, softmax);
-        Heads heads = new Heads(node, q, op.heads(), op.valueDim(), 3);
-        for (int row = 0; row < q.rows(); row++) {
-            if (heads.positions.integer(row) < 0) {
-                continue;
-            }
-            int sequence = heads.sequences.integer(row);
-            int position = heads.positions.integer(row);
-            GroupedAttention.Row one = new GroupedAttention.Row(
-                    q.values(),
-                    row * q.width(),
-                    keys.slots(),
-                    slots(keys, heads.table, sequence, position),
-                    values.slots(),
-                    slots(values, heads.table, sequence, position));
-            for (int head = 0; head < op.heads(); head++) {
-                double[] scores = attention.scores(one, head);
-                int at = heads.next(scores.length);
-                if (arithmetic.isExact()) {
-                    attention.scoreErrors(one, head, scores, heads.scoreDeviation, at);
-                }
-                double[] p = softmax.probabilities(heads.erring(scores, at), arithmetic);
-                if (arithmetic.isExact()) {
-                    attention.valueErrors(one, head, p, heads.deviation, heads.drift, heads.at(row, head));
-                }
-                heads.finish(row, head, attention.values(one, head, p));
-            }
-        }
-        return heads.result();
-    }
-
-    /** What both kinds of attention do with the heads of all rows. */
-    private final class Heads {
-        private final Node node;
-        final Numbers positions;
-        final Numbers sequences;
-        final Numbers table;
-        private final int heads;
-        private final int width;
-        private final double[] results;
-        double[] deviation = new double[0];
-        double[] drift = new double[0];
-        double[] scoreDeviation = new double[0];
-        private int scoresSoFar;
-
-        Heads(Node node, Numbers q, int heads, int width, int firstPaging) {
-            this.node = node;
-            this.positions = value(node, firstPaging);
-            this.sequences = value(node, firstPaging + 1);
-            this.table = value(node, firstPaging + 2);
-            this.heads = heads;
-            this.width = width;
-            this.results = new double[q.rows() * heads * width];
-            if (arithmetic.isExact()) {
-                int scores = 0;
-                for (int row = 0; row < q.rows(); row++) {
-                    scores += heads * Math.max(0, positions.integer(row) + 1);
-                }
-                deviation = new double[results.length];
-                drift = new double[results.length];
-                scoreDeviation = new double[scores];
-                errors.put(node.name(), deviation, drift);
-                errors.put(scores(), scoreDeviation, scoreDeviation);
-            } else {
-                deviation = errors.deviation(node.name());
-                drift = errors.drift(node.name());
-                scoreDeviation = errors.deviation(scores());
-            }
-        }
-
-        private String scores() {
-            return node.name() + "/scores";
-        }
-
-        /** Returns where the next {@code count} scores' errors begin. */
-        int next(int count) {
-            int at = scoresSoFar;
-            scoresSoFar += count;
-            return at;
-        }
-
-        int at(int row, int head) {
-            return (row * heads + head) * width;
-        }
-
-        double[] erring(double[] scores, int at) {
-            double[] erring = scores.clone();
-            for (int slot = 0; slot < erring.length; slot++) {
-                erring[slot] += scoreDeviation[at + slot] * arithmetic.normal();
-            }
-            return erring;
-        }
-
-        void finish(int row, int head, double[] exact) {
-            int at = at(row, head);
-            for (int element = 0; element < width; element++) {
-                results[at + element] =
-                        arithmetic.result(exact[element], deviation[at + element], drift[at + element], out(node));
-            }
-        }
-
-        Numbers result() {
-            return Numbers.matrix(positions.rows(), heads * width, results);
-        }
-    }
-
-    private void route(Node node, Op.Route op) {
-        Numbers logits = value(node, 0);
-        double[] bias = node.operands().size() > 1 ? weight(node, 1) : new double[op.experts()];
-        int[] forced = choices.get(node.name());
-        double[] ids = new double[logits.rows() * op.topK()];
-        double[] results = new double[ids.length];
-        DType type = node.results().get(1).type().dtype();
-        double relative = Router.weightUnits(op) * FLOAT_ROUNDOFF;
-        for (int row = 0; row < logits.rows(); row++) {
-            double[] own = Arrays.copyOfRange(logits.values(), row * op.experts(), (row + 1) * op.experts());
-            double[] scores = Router.scores(op, own);
-            int from = row * op.topK();
-            int[] chosen = forced == null
-                    ? Router.choose(op, scores, bias)
-                    : Arrays.copyOfRange(forced, from, from + op.topK());
-            double[] exact = Router.weights(op, scores, chosen);
-            for (int place = 0; place < chosen.length; place++) {
-                ids[from + place] = chosen[place];
-                results[from + place] = arithmetic.result(exact[place], relative * Math.abs(exact[place]), 0, type);
-            }
-        }
-        values.put(node.results().get(0).name(), Numbers.matrix(logits.rows(), op.topK(), ids));
-        values.put(node.results().get(1).name(), Numbers.matrix(logits.rows(), op.topK(), results));
-    }
-
-    private void dispatch(Node node, Op.Dispatch op) {
-        Numbers x = value(node, 0);
-        Numbers ids = value(node, 1);
-        int k = ids.width();
-        int capacity = ids.values().length;
-        int width = x.width();
-        List<List<Integer>> rowsOfExpert = new ArrayList<>();
-        for (int expert = 0; expert < op.localExperts(); expert++) {
-            rowsOfExpert.add(new ArrayList<>());
-        }
-        for (int origin = 0; origin < capacity; origin++) {
-            int local = ids.integer(origin) - op.firstExpert();
-            if (local >= 0 && local < op.localExperts()) {
-                rowsOfExpert.get(local).add(origin);
-            }
-        }
-        double[] rows = new double[capacity * width];
-        Arrays.fill(rows, Double.NaN);
-        int[] offsets = new int[op.localExperts() + 1];
-        int[] origins = new int[capacity];
-        Arrays.fill(origins, -1);
-        int used = 0;
-        for (int expert = 0; expert < op.localExperts(); expert++) {
-            for (int origin : rowsOfExpert.get(expert)) {
-                System.arraycopy(x.values(), origin / k * width, rows, used * width, width);
-                origins[used++] = origin;
-            }
-            offsets[expert + 1] = used;
-        }
-        values.put(node.results().get(0).name(), Numbers.matrix(capacity, width, rows));
-        values.put(node.results().get(1).name(), Numbers.integers(offsets));
-        values.put(node.results().get(2).name(), Numbers.integers(origins));
-    }
-
-    private Numbers swiglu(Node node) {
-        Numbers gate = value(node, 0);
-        double[] up = value(node, 1).values();
-        double relative = MatrixUnits.scalar(profile, ScalarFunction.SILU) + FLOAT_ROUNDOFF;
-        double[] results = new double[up.length];
-        for (int index = 0; index < results.length; index++) {
-            double x = gate.values()[index];
-            double exact =
-                    Double.isNaN(x) ? Double.NaN : dev.heng.conformance.bound.ScalarFunction.SILU.exact(x) * up[index];
-            results[index] = arithmetic.result(exact, relative * Math.abs(exact), 0, out(node));
-        }
-        return new Numbers(gate.shape(), results);
-    }
-
-    private Numbers combine(Node node, Op.Combine op) {
-        Numbers rows = value(node, 0);
-        Numbers origins = value(node, 1);
-        Numbers factors = value(node, 2);
-        int k = factors.width();
-        int width = rows.width();
-        // COMBINE-001 itself asks for F32 or better, whatever a profile says.
-        AccumulationError error = new AccumulationError(AccumulationProfile.FLOAT32_MULTIPLY_ADD, k);
-        int[] rowOfOrigin = new int[origins.rows()];
-        Arrays.fill(rowOfOrigin, -1);
-        for (int row = 0; row < origins.rows(); row++) {
-            if (origins.integer(row) >= 0) {
-                rowOfOrigin[origins.integer(row)] = row;
-            }
-        }
-        double[] results = new double[factors.rows() * width];
-        for (int token = 0; token < factors.rows(); token++) {
-            for (int column = 0; column < width; column++) {
-                Products.Moments moments = new Products.Moments();
-                for (int slot = 0; slot < k; slot++) {
-                    int row = rowOfOrigin[token * k + slot];
-                    if (row >= 0) {
-                        moments.add(factors.values()[token * k + slot] * rows.values()[row * width + column]);
-                    }
-                }
-                results[token * width + column] =
-                        arithmetic.result(moments.sum, Math.sqrt(moments.variance(error)), 0, op.out());
-            }
-        }
-        return Numbers.matrix(factors.rows(), width, results);
     }
 
     private static Numbers argmax(Numbers logits) {

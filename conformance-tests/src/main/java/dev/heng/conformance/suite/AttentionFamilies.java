@@ -1,16 +1,12 @@
 package dev.heng.conformance.suite;
 
-import dev.heng.conformance.bound.AccumulationError;
 import dev.heng.conformance.bound.Formula;
-import dev.heng.conformance.bound.MatrixUnits;
 import dev.heng.conformance.fill.Degeneracy;
 import dev.heng.conformance.fill.MatrixFill;
 import dev.heng.conformance.random.RandomStream;
 import dev.heng.spi.BackendException;
 import dev.heng.spi.Batch;
 import dev.heng.spi.NumericsProfile;
-import dev.heng.spi.NumericsProfile.Accumulation;
-import dev.heng.spi.NumericsProfile.Product;
 import dev.heng.spi.graph.GraphBuilder;
 import dev.heng.spi.graph.Op;
 import dev.heng.spi.graph.Value;
@@ -392,7 +388,7 @@ final class AttentionFamilies {
 
         private List<Check> judge(int step, Map<String, HostTensor> outputs, NumericsProfile profile) {
             HostTensor got = Checks.output(outputs, "y");
-            Arithmetic arithmetic = Arithmetic.of(profile, got);
+            AttentionBound.Arithmetic arithmetic = AttentionBound.Arithmetic.of(profile, got);
             int[] positions = positionsOfStep.get(step);
             double[] exact = new double[positions.length * kind.valueWidth()];
             double[] limits = new double[exact.length];
@@ -411,7 +407,7 @@ final class AttentionFamilies {
 
         private void mla(
                 Mla mla,
-                Arithmetic arithmetic,
+                AttentionBound.Arithmetic arithmetic,
                 int step,
                 int row,
                 int sequence,
@@ -422,7 +418,7 @@ final class AttentionFamilies {
             double[] ropes = history[sequence][1];
             double[] q = queriesOfStep.get(step);
             for (int head = 0; head < mla.heads(); head++) {
-                Head one = new Head(slots, mla.value());
+                AttentionBound.Head one = new AttentionBound.Head(slots, mla.value());
                 int query = row * mla.queryWidth() + head * (mla.nope() + mla.rope());
                 int weights = head * (mla.nope() + mla.value()) * mla.latent();
                 for (int slot = 0; slot < slots; slot++) {
@@ -469,7 +465,7 @@ final class AttentionFamilies {
 
         private void gqa(
                 Gqa gqa,
-                Arithmetic arithmetic,
+                AttentionBound.Arithmetic arithmetic,
                 int step,
                 int row,
                 int sequence,
@@ -481,7 +477,7 @@ final class AttentionFamilies {
             double[] q = queriesOfStep.get(step);
             for (int head = 0; head < gqa.heads(); head++) {
                 int shared = head / (gqa.heads() / gqa.kvHeads());
-                Head one = new Head(slots, gqa.value());
+                AttentionBound.Head one = new AttentionBound.Head(slots, gqa.value());
                 for (int slot = 0; slot < slots; slot++) {
                     double sum = 0;
                     double magnitude = 0;
@@ -501,75 +497,6 @@ final class AttentionFamilies {
                     }
                 }
                 one.finish(arithmetic, exact, limits, row * gqa.valueWidth() + head * gqa.value());
-            }
-        }
-    }
-
-    /** What a profile allows attention to do. */
-    private record Arithmetic(
-            Accumulation declared, double cut, double exponential, double probability, HostTensor got) {
-
-        static Arithmetic of(NumericsProfile profile, HostTensor got) {
-            Accumulation declared = MatrixUnits.declared(profile, Product.ATTENTION);
-            double cut = MatrixUnits.cut(24, declared.activationBits());
-            double exponential = MatrixUnits.scalar(profile, NumericsProfile.ScalarFunction.EXP);
-            // Probabilities of F32 and wider count among the sum's own roundings.
-            int bits = profile.attentionProbability().significandBits();
-            double probability = bits >= 24 ? 0x1p-24 : Math.scalb(1.0, -bits);
-            return new Arithmetic(declared, cut, exponential, probability, got);
-        }
-
-        double worst(int length, double magnitudes) {
-            return new AccumulationError(MatrixUnits.unit(declared), length).worstCase(magnitudes);
-        }
-    }
-
-    /** Softmax and weighted sum of one head in one row: first-order propagation of every stage's worst case. */
-    private static final class Head {
-        private final int slots;
-        private final int width;
-        final double[] score;
-        final double[] scoreError;
-        final double[] value;
-        final double[] valueError;
-
-        Head(int slots, int width) {
-            this.slots = slots;
-            this.width = width;
-            this.score = new double[slots];
-            this.scoreError = new double[slots];
-            this.value = new double[slots * width];
-            this.valueError = new double[slots * width];
-        }
-
-        void finish(Arithmetic arithmetic, double[] exact, double[] limits, int at) {
-            double largest = Arrays.stream(score).max().orElse(0);
-            double[] p = new double[slots];
-            double total = 0;
-            for (int slot = 0; slot < slots; slot++) {
-                p[slot] = StrictMath.exp(score[slot] - largest);
-                total += p[slot];
-            }
-            for (int v = 0; v < width; v++) {
-                double sum = 0;
-                for (int slot = 0; slot < slots; slot++) {
-                    p[slot] = v == 0 ? p[slot] / total : p[slot];
-                    sum += p[slot] * value[slot * width + v];
-                }
-                double limit = Checks.outputRounding(arithmetic.got(), sum);
-                double magnitudes = 0;
-                for (int slot = 0; slot < slots; slot++) {
-                    double argument = scoreError[slot] + 4 * 0x1p-24 * (Math.abs(score[slot]) + Math.abs(largest));
-                    double relative = Math.expm1(argument) + arithmetic.exponential() + arithmetic.probability();
-                    limit += 1.05 * p[slot] * relative * Math.abs(value[slot * width + v] - sum);
-                    limit += 1.05 * p[slot] * valueError[slot * width + v];
-                    magnitudes += p[slot] * Math.abs(value[slot * width + v]);
-                }
-                limit += arithmetic.worst(slots, magnitudes) + arithmetic.worst(slots, Math.abs(sum));
-                // The division, and probabilities too small for F32.
-                limit += 4 * 0x1p-24 * Math.abs(sum) + slots * 0x1p-126;
-                exact[at + v] = sum;
-                limits[at + v] = limit;
             }
         }
     }

@@ -31,7 +31,7 @@ import java.util.stream.Collectors;
 final class ContractExperiments {
 
     private static final int TOKENS = 6;
-    private static final int WIDTH = 5;
+    static final int WIDTH = 5;
 
     private ContractExperiments() {}
 
@@ -41,15 +41,6 @@ final class ContractExperiments {
         add(cases, List.of("RUN-003"), "refusesMissingSmallAndForeignBuffers", ContractExperiments::bindings);
         add(cases, List.of("RUN-004"), "readsAnInputAsItWasBeforeTheRun", ContractExperiments::oneBuffer);
         add(cases, List.of("RUN-005"), "namesNodeAndValueOfBadData", ContractExperiments::names);
-        add(cases, List.of("RUN-008"), "keepsOpenWhatIsInUse", ContractExperiments::ownership);
-        add(cases, List.of("RUN-009"), "refusesUseAfterClose", ContractExperiments::afterClose);
-        add(
-                cases,
-                List.of("RUN-010", "QUANT-002"),
-                "asksForEachWeightOnceAndChecksItsSize",
-                ContractExperiments::weights);
-        add(cases, List.of("RUN-012"), "fillsFreshMemoryAsSaid", ContractExperiments::freshMemory);
-        add(cases, List.of("RUN-014"), "refusesWhatDoesNotFitAndStaysUsable", ContractExperiments::outOfMemory);
         add(cases, List.of("RUN-016"), "plansEveryNodeOnceOnThisDevice", ContractExperiments::plan);
         add(
                 cases,
@@ -60,11 +51,11 @@ final class ContractExperiments {
 
     /** One experiment of this class. */
     @FunctionalInterface
-    private interface Contract {
+    interface Contract {
         Experiment.Finding conduct(Experiment.Bench bench, Scenario scenario);
     }
 
-    private static void add(CaseList cases, List<String> rules, String title, Contract contract) {
+    static void add(CaseList cases, List<String> rules, String title, Contract contract) {
         cases.experiment(Level.SMOKE, "Contract", "any", rules, title, "add", (_, _, bench) -> {
             for (DType dtype : List.of(DType.F32, DType.BF16, DType.F16)) {
                 Scenario scenario = sums(dtype);
@@ -118,65 +109,12 @@ final class ContractExperiments {
         return a;
     }
 
-    private static Check sum(String what, Scenario scenario, int step, Map<String, HostTensor> outputs, String name) {
+    static Check sum(String what, Scenario scenario, int step, Map<String, HostTensor> outputs, String name) {
         return Checks.rounded(what, Checks.output(outputs, name), expected(scenario, step, name));
     }
 
-    private static DType dtype(Scenario scenario) {
+    static DType dtype(Scenario scenario) {
         return scenario.graph().inputs().getFirst().type().dtype();
-    }
-
-    /** Collects what was seen and what was wrong. */
-    private static final class Notes {
-        private final List<Check> checks = new ArrayList<>();
-        private final List<String> observed = new ArrayList<>();
-        private final List<String> breaches = new ArrayList<>();
-
-        /** Notes whether {@code call} throws {@code wanted} with a message that names {@code name}. */
-        void refuses(String what, Class<? extends RuntimeException> wanted, String name, Runnable call) {
-            try {
-                call.run();
-                breaches.add(what + " was not refused");
-            } catch (RuntimeException refused) {
-                String text = refused.getClass().getSimpleName() + ": " + refused.getMessage();
-                if (!wanted.isInstance(refused)) {
-                    breaches.add(what + " ended in " + text + ", not in " + wanted.getSimpleName());
-                } else if (!text.contains(name)) {
-                    breaches.add(what + ": the message does not name '" + name + "': " + text);
-                } else {
-                    observed.add(what + ": " + text);
-                }
-            }
-        }
-
-        /** Notes whether {@code call} throws a BackendException of {@code code} with a message that names {@code name}. */
-        void refuses(String what, BackendException.Code code, String name, Runnable call) {
-            try {
-                call.run();
-                breaches.add(what + " was not refused");
-            } catch (BackendException refused) {
-                if (refused.code() != code) {
-                    breaches.add(what + " ended in " + refused.code() + ", not in " + code);
-                } else if (!String.valueOf(refused.getMessage()).contains(name)) {
-                    breaches.add(what + ": the message does not name '" + name + "': " + refused.getMessage());
-                } else {
-                    observed.add(what + ": " + code);
-                }
-            }
-        }
-
-        /** Notes that the session still gives the right results. */
-        void works(String when, Scenario scenario, Session session) {
-            List<Map<String, HostTensor>> outputs = session.all();
-            for (int step = 0; step < outputs.size(); step++) {
-                checks.add(sum(when + ": y", scenario, step, outputs.get(step), "y"));
-                checks.add(sum(when + ": z", scenario, step, outputs.get(step), "z"));
-            }
-        }
-
-        Experiment.Finding finding() {
-            return new Experiment.Finding(checks, breaches, observed, "");
-        }
     }
 
     private static Experiment.Finding order(Experiment.Bench bench, Scenario scenario) {
@@ -367,191 +305,6 @@ final class ContractExperiments {
             notes.checks.add(Checks.rounded("y over its input", y, expected(scenario, 0, "y")));
         }
         return notes.finding();
-    }
-
-    private static Experiment.Finding ownership(Experiment.Bench bench, Scenario scenario) {
-        Notes notes = new Notes();
-        Backend own = bench.another().get();
-        try {
-            Session session = Session.open(own, scenario);
-            try (session) {
-                notes.refuses("closing a backend in use", IllegalStateException.class, "", own::close);
-                notes.works("after a refused close", scenario, session);
-            }
-            session.close();
-            notes.observed.add("closing buffers and programs twice is legal");
-        } finally {
-            own.close();
-        }
-        own.close();
-        notes.observed.add("closing a backend twice is legal");
-        return notes.finding();
-    }
-
-    private static Experiment.Finding afterClose(Experiment.Bench bench, Scenario scenario) {
-        Notes notes = new Notes();
-        BufferRequest request = new BufferRequest(
-                "late",
-                BufferRequest.Usage.TENSOR,
-                scenario.graph().inputs().getFirst().type(),
-                Map.of(Dim.TOKENS, 1L));
-        Backend own = bench.another().get();
-        try (own) {
-            Session session = Session.open(own, scenario);
-            Bindings bindings = session.bindings(0);
-            Session.open(own, scenario).close();
-            session.buffer("a").close();
-            MemorySegment room = MemorySegment.ofArray(new byte[4]);
-            Class<IllegalStateException> wanted = IllegalStateException.class;
-            notes.refuses(
-                    "reading a closed buffer",
-                    wanted,
-                    "a",
-                    () -> session.buffer("a").read(0, room));
-            notes.refuses(
-                    "writing a closed buffer",
-                    wanted,
-                    "a",
-                    () -> session.buffer("a").write(room, 0));
-            notes.refuses(
-                    "filling a closed buffer",
-                    wanted,
-                    "a",
-                    () -> session.buffer("a").fill((byte) 0));
-            notes.refuses(
-                    "running with a closed buffer",
-                    RuntimeException.class,
-                    "a",
-                    () -> session.program().run(bindings));
-            session.close();
-            notes.refuses(
-                    "running a closed program",
-                    wanted,
-                    "",
-                    () -> session.program().run(bindings));
-        }
-        notes.refuses(
-                "allocating on a closed backend",
-                IllegalStateException.class,
-                "",
-                () -> own.allocate(request).close());
-        notes.refuses(
-                "compiling on a closed backend",
-                IllegalStateException.class,
-                "",
-                () -> own.compile(scenario.graph(), weight -> missing(weight), Session.options(scenario))
-                        .close());
-        return notes.finding();
-    }
-
-    private static Experiment.Finding weights(Experiment.Bench bench, Scenario scenario) {
-        DType dtype = dtype(scenario);
-        Backend device = bench.device();
-        GraphBuilder builder = new GraphBuilder("weights");
-        TensorType vector = TensorType.of(dtype, Shape.of(WIDTH));
-        Value x = builder.input("x", TensorType.of(dtype, Dim.of(Dim.TOKENS), Dim.of(WIDTH)));
-        Value weight = builder.weight("norm.weight", vector);
-        // One weight for two nodes.
-        builder.output("y", builder.rmsNorm("second", builder.rmsNorm("first", x, weight, 1e-6), weight, 1e-6));
-        CompileOptions options = Session.options(scenario);
-        dev.heng.spi.graph.Graph graph = builder.build();
-        for (Node node : graph.nodes()) {
-            if (device.supports(node, options) instanceof Support.Declined declined) {
-                return Experiment.Finding.declined(declined.code() + ": " + declined.text());
-            }
-        }
-        Notes notes = new Notes();
-        List<String> asked = new ArrayList<>();
-        StoredWeight stored = StoredWeight.plain(vector, 1, 2, 3, 4, 5);
-        try (Program _ = device.compile(
-                graph,
-                value -> {
-                    asked.add(value.name());
-                    return stored.data();
-                },
-                options)) {
-            if (asked.equals(List.of("norm.weight"))) {
-                notes.observed.add("compile asked once for the one weight");
-            } else {
-                notes.breaches.add("compile asked for " + asked + ", not once for the one weight");
-            }
-        }
-        MemorySegment bytes = stored.data().parts().getFirst().elements();
-        int length = (int) bytes.byteSize();
-        MemorySegment longer = MemorySegment.ofArray(new byte[length + dtype.bits() / 8]);
-        record Wrong(String what, WeightSource.WeightData data) {}
-        for (Wrong wrong : List.of(
-                new Wrong("a short weight", WeightSource.WeightData.of(bytes.asSlice(0, length - 1))),
-                new Wrong("a long weight", WeightSource.WeightData.of(longer)),
-                new Wrong("no part", new WeightSource.WeightData(List.of())),
-                new Wrong(
-                        "two parts",
-                        new WeightSource.WeightData(List.of(
-                                stored.data().parts().getFirst(),
-                                stored.data().parts().getFirst()))),
-                new Wrong(
-                        "a plain weight with scales",
-                        new WeightSource.WeightData(List.of(new WeightSource.Part(bytes, bytes, null)))))) {
-            notes.refuses(
-                    wrong.what(),
-                    BackendException.Code.INVALID_DATA,
-                    "norm.weight",
-                    () -> device.compile(graph, _ -> wrong.data(), options).close());
-        }
-        return notes.finding();
-    }
-
-    private static Experiment.Finding freshMemory(Experiment.Bench bench, Scenario scenario) {
-        Notes notes = new Notes();
-        TensorType type = scenario.graph().inputs().getFirst().type();
-        Map<String, Long> dims = Map.of(Dim.TOKENS, 1000L);
-        try (Buffer fresh =
-                bench.device().allocate(new BufferRequest("fresh", BufferRequest.Usage.TENSOR, type, dims))) {
-            byte[] bytes = new byte[Math.toIntExact(type.bytes(dims))];
-            fresh.read(0, MemorySegment.ofArray(bytes));
-            notes.observed.add("a fresh buffer can be read");
-            if (bench.device().device().backend().equals("reference")) {
-                for (byte one : bytes) {
-                    if (one != (byte) 0xff) {
-                        notes.breaches.add("fresh memory of reference holds " + one + ", not 0xff");
-                        break;
-                    }
-                }
-            }
-        }
-        return notes.finding();
-    }
-
-    private static Experiment.Finding outOfMemory(Experiment.Bench bench, Scenario scenario) {
-        Notes notes = new Notes();
-        Backend device = bench.device();
-        TensorType type = scenario.graph().inputs().getFirst().type();
-        long free = device.memory().freeBytes();
-        TensorType wide = TensorType.of(type.dtype(), Dim.of(Dim.TOKENS), Dim.of(1L << 20));
-        long row = wide.bytes(Map.of(Dim.TOKENS, 1L));
-        long tooMany =
-                Math.min(Integer.MAX_VALUE, Math.max(1, 64 * (device.memory().totalBytes() / row)));
-        try (Session session = Session.open(device, scenario)) {
-            for (int attempt = 0; attempt < 3; attempt++) {
-                refusesToAllocate(notes, device, "64 times the memory", wide, tooMany);
-                refusesToAllocate(notes, device, "2^51 rows of a MiB", wide, 1L << 31);
-                refusesToAllocate(notes, device, "more than 2^63 bytes", wide, Long.MAX_VALUE / 2);
-            }
-            notes.works("after refused allocations", scenario, session);
-            long lost = free - device.memory().freeBytes();
-            notes.observed.add("free memory changed by " + lost + " bytes over nine refusals");
-        }
-        return notes.finding();
-    }
-
-    private static void refusesToAllocate(Notes notes, Backend device, String what, TensorType type, long tokens) {
-        notes.refuses(
-                what,
-                BackendException.Code.OUT_OF_MEMORY,
-                "huge",
-                () -> device.allocate(
-                                new BufferRequest("huge", BufferRequest.Usage.TENSOR, type, Map.of(Dim.TOKENS, tokens)))
-                        .close());
     }
 
     private static Experiment.Finding plan(Experiment.Bench bench, Scenario scenario) {

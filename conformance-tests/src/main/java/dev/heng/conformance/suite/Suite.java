@@ -35,6 +35,7 @@ public final class Suite {
         EdgeFamilies.addTo(cases);
         BlindSpotFamilies.addTo(cases);
         ContractExperiments.addTo(cases);
+        LifetimeExperiments.addTo(cases);
         ChainFamilies.addTo(cases);
         AsynchronyExperiments.addTo(cases);
         LeakExperiments.addTo(cases);

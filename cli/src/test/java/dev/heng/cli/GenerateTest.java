@@ -139,7 +139,8 @@ final class GenerateTest {
         Path file = Files.writeString(folder.resolve("file"), "");
         MainTest.assertMistake(generate("--model", file.toString(), PROMPT), "is not a folder");
         MainTest.assertMistake(
-                Command.run("generate", "--backend", "ascend", PROMPT), "'ascend' is not implemented in this build");
+                Command.run("generate", "--backend", "cambricon", PROMPT),
+                "'cambricon' is not implemented in this build");
         MainTest.assertMistake(
                 Command.run("generate", "--backend", "tpu", PROMPT), "no backend 'tpu'", "reference: available");
         MainTest.assertMistake(Command.run("generate", "--backend", "reference:9", PROMPT), "no device 9");

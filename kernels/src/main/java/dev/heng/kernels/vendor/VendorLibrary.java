@@ -49,7 +49,7 @@ public final class VendorLibrary {
                     } catch (UnsatisfiedLinkError broken) {
                         // Another installation that happens to load would be a silent fallback.
                         throw new VendorLibraryException(
-                                path + " is there but cannot be loaded: " + firstLine(broken), remedy);
+                                path + " is there but cannot be loaded: " + reason(broken), remedy);
                     }
                 }
             }
@@ -59,7 +59,7 @@ public final class VendorLibrary {
             try {
                 return open(name);
             } catch (UnsatisfiedLinkError absent) {
-                said.add(firstLine(absent));
+                said.add(reason(absent));
             }
         }
         String places = folders.isEmpty()
@@ -73,8 +73,12 @@ public final class VendorLibrary {
         return new VendorLibrary(NativeLibrary.getInstance(name), name);
     }
 
-    private static String firstLine(UnsatisfiedLinkError error) {
-        return String.valueOf(error.getMessage()).lines().findFirst().orElse("").strip();
+    /** JNA says first what it could not do, and then, line by line, what the system said of each attempt. */
+    private static String reason(UnsatisfiedLinkError error) {
+        List<String> lines = String.valueOf(error.getMessage()).lines().toList();
+        return lines.size() > 1
+                ? lines.get(1).strip()
+                : String.valueOf(error.getMessage()).strip();
     }
 
     /** Returns the function if this library, or one that it depends on, exports it, else null. */

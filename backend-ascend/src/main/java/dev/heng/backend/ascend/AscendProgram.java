@@ -32,7 +32,7 @@ final class AscendProgram implements Program {
     private final Graph graph;
     private final Map<String, Long> maxima;
     private final DeviceWeights weights;
-    private final ScratchPlan plan;
+    private final ResultMemory plan;
     private final long scratch;
     private final List<Step> steps;
     private final Runnable onClose;
@@ -57,7 +57,7 @@ final class AscendProgram implements Program {
         this.attention = new Attention(basics, caches);
         this.experts = new Experts(basics);
         requireMaxima();
-        this.plan = ScratchPlan.of(graph, maxima);
+        this.plan = ResultMemory.of(graph, maxima);
         this.weights = new DeviceWeights(device, graph, source);
         try {
             this.scratch = device.allocate("the results of graph '" + graph.name() + "'", plan.bytes());

@@ -2,12 +2,12 @@ package dev.heng.backend.ascend;
 
 import dev.heng.backend.ascend.device.TensorView;
 import dev.heng.spi.BackendException;
+import dev.heng.spi.WeightSizes;
 import dev.heng.spi.WeightSource;
 import dev.heng.spi.WeightSource.Part;
 import dev.heng.spi.graph.Graph;
 import dev.heng.spi.graph.Value;
 import java.util.HashMap;
-import java.util.List;
 import java.util.Map;
 
 /** A program's weights on the device, dense and as stored: W[N, K], vectors, and stacked experts W[E, N, K] part after part. */
@@ -22,7 +22,7 @@ final class DeviceWeights implements AutoCloseable {
         requireFits(graph);
         try {
             for (Value weight : graph.weights()) {
-                upload(weight, source.data(weight).parts());
+                upload(weight, source.data(weight));
             }
         } catch (RuntimeException e) {
             close();
@@ -46,37 +46,20 @@ final class DeviceWeights implements AutoCloseable {
         }
     }
 
-    private void upload(Value weight, List<Part> parts) {
+    private void upload(Value weight, WeightSource.WeightData stored) {
+        WeightSizes.check(weight, stored);
         long bytes = weight.type().bytes(Map.of());
-        long each = parts.isEmpty() ? 0 : bytes / parts.size();
-        long experts =
-                weight.type().shape().rank() == 3 ? weight.type().shape().dim(0).size() : 1;
-        if (parts.size() != experts) {
-            throw invalid(weight, parts.size() + " parts were given, not " + experts);
-        }
         long address = device.allocate("weight '" + weight.name() + "'", bytes);
         long[] dims = new long[weight.type().shape().rank()];
         for (int i = 0; i < dims.length; i++) {
             dims[i] = weight.type().shape().dim(i).size();
         }
         views.put(weight, TensorView.dense(weight.type().dtype(), address, dims));
-        for (int i = 0; i < parts.size(); i++) {
-            Part part = parts.get(i);
-            if (part.elements().byteSize() != each) {
-                throw invalid(weight, "part " + i + " has " + part.elements().byteSize() + " bytes, not " + each);
-            }
-            if (part.scales() != null || part.zeroPoints() != null) {
-                throw invalid(weight, "part " + i + " of a plain weight has scales");
-            }
-            device.stage().write(part.elements(), address + i * each);
+        long at = address;
+        for (Part part : stored.parts()) {
+            device.stage().write(part.elements(), at);
+            at += part.elements().byteSize();
         }
-    }
-
-    private static BackendException invalid(Value weight, String what) {
-        return BackendException.of(
-                BackendException.Code.INVALID_DATA,
-                "weight '" + weight.name() + "' (" + weight.type() + "): " + what,
-                "give the bytes that the type says");
     }
 
     TensorView view(Value weight) {

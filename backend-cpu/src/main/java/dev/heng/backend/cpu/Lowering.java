@@ -1,5 +1,6 @@
 package dev.heng.backend.cpu;
 
+import dev.heng.kernels.ScratchPlan;
 import dev.heng.kernels.cpu.CpuLayout;
 import dev.heng.spi.Program;
 import dev.heng.spi.graph.ActivationFormat;
@@ -29,6 +30,9 @@ import org.jspecify.annotations.Nullable;
  */
 final class Lowering {
 
+    /** Of every value in scratch memory, in bytes. */
+    private static final long ALIGNMENT = 64;
+
     /** Where a value lies and how: rows of {@code stride} elements of 4 bytes, in memory that belongs to {@code root}. */
     private record Located(Place place, long stride, Value root) {}
 
@@ -54,7 +58,7 @@ final class Lowering {
     private final Arena arena;
     private final String device;
     private final Instructions instructions;
-    private final ScratchPlan scratch = new ScratchPlan();
+    private final ScratchPlan scratch = new ScratchPlan(ALIGNMENT);
     private final List<Program.Step> steps = new ArrayList<>();
     private final List<Cache> caches = new ArrayList<>();
     private final Map<String, Integer> cacheIndex = new HashMap<>();

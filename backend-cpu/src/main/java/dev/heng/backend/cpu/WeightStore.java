@@ -1,7 +1,7 @@
 package dev.heng.backend.cpu;
 
 import dev.heng.kernels.cpu.CpuLayout;
-import dev.heng.spi.BackendException;
+import dev.heng.spi.WeightSizes;
 import dev.heng.spi.WeightSource;
 import dev.heng.spi.graph.Graph;
 import dev.heng.spi.graph.Value;
@@ -42,7 +42,7 @@ final class WeightStore implements AutoCloseable {
         long bytes = ALIGNMENT;
         for (Value weight : graph.weights()) {
             WeightSource.WeightData found = source.data(weight);
-            checkSizes(weight, found);
+            WeightSizes.check(weight, found);
             stored.put(weight, found);
             for (WeightSource.Part part : found.parts()) {
                 bytes += copied(part.elements()) + copied(part.scales()) + copied(part.zeroPoints());
@@ -94,7 +94,7 @@ final class WeightStore implements AutoCloseable {
             data.put(weight, address);
             put(at, "rows", rows);
             put(at, "columns", columns);
-            put(at, "row_bytes", rowBytes(weight, columns));
+            put(at, "row_bytes", WeightSizes.rowBytes(weight.type()));
             put(at, "data", address);
             put(at, "scales", copy(part.scales()));
             put(at, "zero_points", copy(part.zeroPoints()));
@@ -117,12 +117,6 @@ final class WeightStore implements AutoCloseable {
             }
         }
         descriptors.put(weight, all);
-    }
-
-    private static long rowBytes(Value weight, long columns) {
-        return weight.type().quantization() instanceof Quantization.Int4Groups
-                ? Math.ceilDiv(columns, 8L) * 4
-                : weight.type().dtype().bytes(columns);
     }
 
     private static String elementType(DType type) {
@@ -169,70 +163,6 @@ final class WeightStore implements AutoCloseable {
     /** Returns the bytes of the block that a segment takes: none if it is read where it lies, which memory of the Java heap cannot be. */
     private long copied(@Nullable MemorySegment segment) {
         return segment == null || (mapped && segment.isNative()) ? 0 : padded(segment);
-    }
-
-    private static void checkSizes(Value weight, WeightSource.WeightData stored) {
-        int rank = weight.type().shape().rank();
-        long parts = rank == 3 ? weight.type().shape().dim(0).size() : 1;
-        if (stored.parts().size() != parts) {
-            throw wrong(weight, "has " + stored.parts().size() + " parts, not " + parts);
-        }
-        long columns = weight.type().shape().dim(-1).size();
-        long rows = rank >= 2 ? weight.type().shape().dim(-2).size() : 1;
-        for (WeightSource.Part part : stored.parts()) {
-            checkSize(weight, "elements", part.elements(), rows * rowBytes(weight, columns));
-            switch (weight.type().quantization()) {
-                case Quantization.None _ -> {
-                    checkSize(weight, "scales", part.scales(), -1);
-                    checkSize(weight, "zero points", part.zeroPoints(), -1);
-                }
-                case Quantization.Fp8Blocks blocks -> {
-                    long scales = Math.ceilDiv(rows, (long) blocks.blockRows())
-                            * Math.ceilDiv(columns, (long) blocks.blockColumns());
-                    checkSize(
-                            weight, "scales", part.scales(), blocks.scaleType().bytes(scales));
-                    checkSize(weight, "zero points", part.zeroPoints(), -1);
-                }
-                case Quantization.Int8Channels channels -> {
-                    checkSize(
-                            weight,
-                            "scales",
-                            part.scales(),
-                            channels.scaleType().bytes(rows));
-                    checkSize(weight, "zero points", part.zeroPoints(), -1);
-                }
-                case Quantization.Int4Groups groups -> {
-                    long columnGroups = Math.ceilDiv(columns, (long) groups.groupSize());
-                    checkSize(
-                            weight, "scales", part.scales(), groups.scaleType().bytes(rows * columnGroups));
-                    checkSize(
-                            weight,
-                            "zero points",
-                            part.zeroPoints(),
-                            groups.zeroPoints() ? Math.ceilDiv(rows, 8L) * columnGroups * 4 : -1);
-                }
-            }
-        }
-    }
-
-    /** Checks that a segment has {@code bytes} bytes, or is not there if {@code bytes} is negative. */
-    private static void checkSize(Value weight, String what, @Nullable MemorySegment segment, long bytes) {
-        if (segment == null && bytes >= 0) {
-            throw wrong(weight, "has no " + what);
-        }
-        if (segment != null && bytes < 0) {
-            throw wrong(weight, "has " + what + ", which its format does not know");
-        }
-        if (segment != null && segment.byteSize() != bytes) {
-            throw wrong(weight, "has " + segment.byteSize() + " bytes of " + what + ", not " + bytes);
-        }
-    }
-
-    private static BackendException wrong(Value weight, String text) {
-        return BackendException.of(
-                BackendException.Code.INVALID_DATA,
-                "weight '" + weight.name() + "' (" + weight.type() + ") " + text,
-                "use a checkpoint whose tensors have the shapes that its config says");
     }
 
     private static long padded(@Nullable MemorySegment segment) {

@@ -8,6 +8,7 @@ import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import dev.heng.backend.reference.ReferenceBackendProvider;
+import dev.heng.kernels.ScratchPlan;
 import dev.heng.spi.Availability;
 import dev.heng.spi.Backend;
 import dev.heng.spi.BackendException;
@@ -380,7 +381,7 @@ final class CpuBackendTest {
 
     @Test
     void memoryThatDiesIsUsedAgain() {
-        ScratchPlan plan = new ScratchPlan();
+        ScratchPlan plan = new ScratchPlan(64);
         long a = plan.take(100);
         long b = plan.take(64);
         plan.give(a);

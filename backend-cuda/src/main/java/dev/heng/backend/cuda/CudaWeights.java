@@ -5,6 +5,7 @@ import dev.heng.backend.cuda.device.Staging;
 import dev.heng.backend.cuda.lowering.StoredWeight;
 import dev.heng.spi.Backend;
 import dev.heng.spi.BackendException;
+import dev.heng.spi.WeightSizes;
 import dev.heng.spi.WeightSource;
 import dev.heng.spi.graph.Graph;
 import dev.heng.spi.graph.Value;

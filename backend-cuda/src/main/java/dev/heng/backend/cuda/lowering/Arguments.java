@@ -1,6 +1,7 @@
 package dev.heng.backend.cuda.lowering;
 
 import dev.heng.kernels.cuda.ArgumentBlocks;
+import dev.heng.spi.WeightSizes;
 import dev.heng.spi.tensor.DType;
 import dev.heng.spi.tensor.Quantization;
 import java.lang.foreign.Arena;
@@ -63,7 +64,9 @@ final class Arguments {
         set(field + ".expert_bytes", weight == null ? 0 : weight.expertBytes());
         set(field + ".expert_scale_bytes", weight == null ? 0 : weight.expertScaleBytes());
         set(field + ".expert_zero_bytes", weight == null ? 0 : weight.expertZeroBytes());
-        set(field + ".row_bytes", weight == null ? 0 : StoredWeight.rowBytes(weight.value()));
+        set(
+                field + ".row_bytes",
+                weight == null ? 0 : WeightSizes.rowBytes(weight.value().type()));
         set(
                 field + ".format",
                 weight == null ? 0 : formatOf(weight.value().type().dtype()));

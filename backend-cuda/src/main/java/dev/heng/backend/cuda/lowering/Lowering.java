@@ -1,5 +1,6 @@
 package dev.heng.backend.cuda.lowering;
 
+import dev.heng.kernels.ScratchPlan;
 import dev.heng.kernels.cuda.ArgumentBlocks;
 import dev.heng.spi.Program;
 import dev.heng.spi.graph.Graph;
@@ -22,6 +23,9 @@ import org.jspecify.annotations.Nullable;
  * bound if nothing after it reads an input, whose buffer it may share (RUN-004), and is copied there at the end otherwise.
  */
 public final class Lowering {
+
+    /** Of every value in scratch memory, in bytes. */
+    private static final long ALIGNMENT = 256;
 
     /**
      * What stays the same for all runs of a program.
@@ -51,7 +55,7 @@ public final class Lowering {
     final Arena arena;
     private final ToLongFunction<String> bound;
     private final long scratchBase;
-    private final ScratchPlan scratch = new ScratchPlan();
+    private final ScratchPlan scratch = new ScratchPlan(ALIGNMENT);
     private final Map<Value, Located> located = new HashMap<>();
     private final Map<Value, Integer> lastUse = new HashMap<>();
     private final List<Long> temporaries = new ArrayList<>();

@@ -1,7 +1,6 @@
 package dev.heng.backend.cuda.lowering;
 
 import dev.heng.spi.graph.Value;
-import dev.heng.spi.tensor.Quantization;
 
 /**
  * A weight in device memory, as the checkpoint stores it; experts lie at equal distances.
@@ -29,13 +28,5 @@ public record StoredWeight(
     /** Returns the columns K. */
     public long columns() {
         return value.type().shape().dim(-1).size();
-    }
-
-    /** Returns the bytes of one stored row. */
-    public static long rowBytes(Value value) {
-        long columns = value.type().shape().dim(-1).size();
-        return value.type().quantization() instanceof Quantization.Int4Groups
-                ? Math.ceilDiv(columns, 8L) * 4
-                : value.type().dtype().bytes(columns);
     }
 }

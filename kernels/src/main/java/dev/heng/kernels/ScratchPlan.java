@@ -1,4 +1,4 @@
-package dev.heng.backend.cpu;
+package dev.heng.kernels;
 
 import java.util.ArrayList;
 import java.util.HashMap;
@@ -8,21 +8,29 @@ import java.util.Map;
 /**
  * Places values in one block of memory so that those whose lives do not meet share it: first fit over free intervals.
  *
- * <p>Offsets are found first; the block is allocated once its size is known.
+ * <p>Offsets are found first; the block is allocated once its size is known. Threading: one thread at a time.
  */
-final class ScratchPlan {
-
-    private static final long ALIGNMENT = 64;
+public final class ScratchPlan {
 
     private record Interval(long begin, long end) {}
 
+    private final long alignment;
     private final List<Interval> free = new ArrayList<>(List.of(new Interval(0, Long.MAX_VALUE / 2)));
     private final Map<Long, Long> taken = new HashMap<>();
     private long size;
 
+    /**
+     * Makes an empty plan.
+     *
+     * @param alignment of every offset, in bytes; what nothing takes is this large too
+     */
+    public ScratchPlan(long alignment) {
+        this.alignment = alignment;
+    }
+
     /** Takes {@code bytes} and returns their offset. */
-    long take(long bytes) {
-        long wanted = Math.max(ALIGNMENT, (bytes + ALIGNMENT - 1) / ALIGNMENT * ALIGNMENT);
+    public long take(long bytes) {
+        long wanted = Math.max(alignment, (bytes + alignment - 1) / alignment * alignment);
         for (int index = 0; index < free.size(); index++) {
             Interval interval = free.get(index);
             if (interval.end - interval.begin >= wanted) {
@@ -41,7 +49,7 @@ final class ScratchPlan {
     }
 
     /** Gives back what {@link #take} returned. */
-    void give(long offset) {
+    public void give(long offset) {
         Long bytes = taken.remove(offset);
         if (bytes == null) {
             throw new IllegalArgumentException("nothing was taken at " + offset);
@@ -60,7 +68,7 @@ final class ScratchPlan {
     }
 
     /** Returns the bytes that all of it takes. */
-    long sizeBytes() {
-        return Math.max(ALIGNMENT, size);
+    public long sizeBytes() {
+        return Math.max(alignment, size);
     }
 }

@@ -1,19 +1,34 @@
-package dev.heng.backend.cuda;
+package dev.heng.spi;
 
-import dev.heng.backend.cuda.lowering.StoredWeight;
-import dev.heng.spi.BackendException;
-import dev.heng.spi.WeightSource;
 import dev.heng.spi.graph.Value;
 import dev.heng.spi.tensor.Quantization;
+import dev.heng.spi.tensor.TensorType;
 import java.lang.foreign.MemorySegment;
 import org.jspecify.annotations.Nullable;
 
-/** Holds what is stored of a weight against its type (QUANT-002): parts, elements, scales and zero points, byte for byte. */
-final class WeightSizes {
+/**
+ * The sizes in which weights are stored, in bytes, as {@link Quantization} lays them out. Every backend holds what a {@link WeightSource} gives it against them.
+ *
+ * @since 1.0
+ */
+public final class WeightSizes {
 
     private WeightSizes() {}
 
-    static void check(Value weight, WeightSource.WeightData stored) {
+    /** Returns the bytes of one stored row of a matrix, or of a whole vector. */
+    public static long rowBytes(TensorType type) {
+        long columns = type.shape().dim(-1).size();
+        return type.quantization() instanceof Quantization.Int4Groups
+                ? Math.ceilDiv(columns, 8L) * 4
+                : type.dtype().bytes(columns);
+    }
+
+    /**
+     * Holds what is stored of a weight against its type (QUANT-002): parts, elements, scales and zero points, byte for byte.
+     *
+     * @throws BackendException with {@link BackendException.Code#INVALID_DATA} that names the weight and what is wrong
+     */
+    public static void check(Value weight, WeightSource.WeightData stored) {
         int rank = weight.type().shape().rank();
         long parts = rank == 3 ? weight.type().shape().dim(0).size() : 1;
         if (stored.parts().size() != parts) {
@@ -22,7 +37,7 @@ final class WeightSizes {
         long columns = weight.type().shape().dim(-1).size();
         long rows = rank >= 2 ? weight.type().shape().dim(-2).size() : 1;
         for (WeightSource.Part part : stored.parts()) {
-            checkSize(weight, "elements", part.elements(), rows * StoredWeight.rowBytes(weight));
+            checkSize(weight, "elements", part.elements(), rows * rowBytes(weight.type()));
             switch (weight.type().quantization()) {
                 case Quantization.None _ -> {
                     checkSize(weight, "scales", part.scales(), -1);

@@ -102,7 +102,7 @@ final class AscendBackend implements Backend {
             }
         }
         String name = "program '" + graph.name() + "' #" + ++serial;
-        Program program = new AscendProgram(device, graph, weights, options.maxima(), () -> open.remove(name));
+        Program program = new AscendProgram(device, graph, weights, options, () -> open.remove(name));
         open.add(name);
         return program;
     }

@@ -9,28 +9,28 @@ import dev.heng.backend.ascend.lowering.Rotation;
 import dev.heng.spi.BackendException;
 import dev.heng.spi.Bindings;
 import dev.heng.spi.Buffer;
+import dev.heng.spi.CompileOptions;
 import dev.heng.spi.Program;
+import dev.heng.spi.SizeBounds;
 import dev.heng.spi.WeightSource;
 import dev.heng.spi.graph.Graph;
 import dev.heng.spi.graph.Node;
 import dev.heng.spi.graph.Op;
 import dev.heng.spi.graph.Value;
 import dev.heng.spi.tensor.DType;
-import dev.heng.spi.tensor.Dim;
 import java.lang.foreign.MemorySegment;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
-import java.util.TreeMap;
 
 /** A graph on the device: its weights, the memory of its results, and node after node as CANN's operators. */
 final class AscendProgram implements Program {
 
     private final AscendDevice device;
     private final Graph graph;
-    private final Map<String, Long> maxima;
+    private final SizeBounds bounds;
     private final DeviceWeights weights;
     private final ResultMemory plan;
     private final long scratch;
@@ -46,18 +46,17 @@ final class AscendProgram implements Program {
     /** What one run works on. */
     private record Run(Bindings bindings, Map<Value, TensorView> views, Map<Value, TensorView> gathers) {}
 
-    AscendProgram(AscendDevice device, Graph graph, WeightSource source, Map<String, Long> maxima, Runnable onClose) {
+    AscendProgram(AscendDevice device, Graph graph, WeightSource source, CompileOptions options, Runnable onClose) {
         this.device = device;
         this.graph = graph;
-        this.maxima = maxima;
+        this.bounds = SizeBounds.of(graph, options);
         this.onClose = onClose;
         this.basics = device.basics();
         this.rotation = new Rotation(basics);
         this.caches = new PagedCache(basics, device.address());
         this.attention = new Attention(basics, caches);
         this.experts = new Experts(basics);
-        requireMaxima();
-        this.plan = ResultMemory.of(graph, maxima);
+        this.plan = ResultMemory.of(graph, bounds.maxima());
         this.weights = new DeviceWeights(device, graph, source);
         try {
             this.scratch = device.allocate("the results of graph '" + graph.name() + "'", plan.bytes());
@@ -70,17 +69,6 @@ final class AscendProgram implements Program {
             made.add(new Step(kernel(node), List.of(node), device.address()));
         }
         this.steps = List.copyOf(made);
-    }
-
-    private void requireMaxima() {
-        for (Value value : graph.values()) {
-            for (Dim dim : value.type().shape().dims()) {
-                if (dim.symbol() != null && !maxima.containsKey(dim.symbol())) {
-                    throw new IllegalArgumentException("graph '" + graph.name() + "' uses symbol '" + dim.symbol()
-                            + "', for which no largest size is given; given: " + maxima);
-                }
-            }
-        }
     }
 
     private static String kernel(Node node) {
@@ -120,7 +108,7 @@ final class AscendProgram implements Program {
         if (closed) {
             throw new IllegalStateException("program '" + graph.name() + "' is closed");
         }
-        requireSizes(bindings);
+        bounds.sizes(bindings);
         device.stage().begin();
         Run run = new Run(bindings, new HashMap<>(), new HashMap<>());
         for (Value value : graph.inputs()) {
@@ -388,29 +376,6 @@ final class AscendProgram implements Program {
         return value.type().shape().dims().stream()
                 .mapToLong(dim -> dim.size(bindings.dims()))
                 .toArray();
-    }
-
-    private void requireSizes(Bindings bindings) {
-        for (Value value : graph.values()) {
-            for (Dim dim : value.type().shape().dims()) {
-                if (dim.symbol() != null) {
-                    requireSize(dim.symbol(), bindings);
-                }
-            }
-        }
-    }
-
-    private void requireSize(String symbol, Bindings bindings) {
-        Long size = bindings.dims().get(symbol);
-        long most = maxima.getOrDefault(symbol, 0L);
-        if (size == null) {
-            throw new IllegalArgumentException(
-                    "the run gives no size for symbol '" + symbol + "'; given: " + new TreeMap<>(bindings.dims()));
-        }
-        if (size < 0 || size > most) {
-            throw new IllegalArgumentException(
-                    "the run's size of '" + symbol + "' is " + size + ", not within 0.." + most + " as compiled");
-        }
     }
 
     @Override

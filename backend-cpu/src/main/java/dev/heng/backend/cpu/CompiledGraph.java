@@ -6,10 +6,10 @@ import dev.heng.spi.Bindings;
 import dev.heng.spi.Buffer;
 import dev.heng.spi.CompileOptions;
 import dev.heng.spi.Program;
+import dev.heng.spi.SizeBounds;
 import dev.heng.spi.WeightSource;
 import dev.heng.spi.graph.Graph;
 import dev.heng.spi.graph.Value;
-import dev.heng.spi.tensor.Dim;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
@@ -42,30 +42,25 @@ final class CompiledGraph implements Program {
     private final Map<String, Value> bound;
     private final Map<String, Long> lastAddresses = new HashMap<>();
     private final Map<String, Integer> symbols;
-    private final Map<String, Long> maxima;
+    private final SizeBounds bounds;
     private final long[] sizes;
     private final Runnable onClose;
     private boolean closed;
 
     private CompiledGraph(
-            Kernels kernels,
-            String device,
-            Graph graph,
-            WeightStore weights,
-            Map<String, Integer> symbols,
-            CompileOptions options,
-            Runnable onClose) {
+            Kernels kernels, String device, Graph graph, WeightStore weights, SizeBounds bounds, Runnable onClose) {
         this.kernels = kernels;
         this.layout = kernels.layout();
         this.device = device;
         this.graph = graph;
         this.weights = weights;
-        this.symbols = symbols;
-        this.maxima = options.maxima();
+        this.bounds = bounds;
+        this.symbols = new LinkedHashMap<>();
+        bounds.maxima().keySet().forEach(symbol -> symbols.put(symbol, symbols.size()));
         this.onClose = onClose;
         this.bound = Lowering.bindings(graph);
         this.sizes = new long[symbols.size()];
-        Lowering lowering = new Lowering(graph, weights, kernels, symbols, maxima, arena, device);
+        Lowering lowering = new Lowering(graph, weights, kernels, symbols, bounds.maxima(), arena, device);
         this.steps = List.copyOf(lowering.steps());
         this.caches = List.copyOf(lowering.caches());
         this.origin = lowering::origin;
@@ -74,7 +69,7 @@ final class CompiledGraph implements Program {
         // Pointers that a run sets must not be null when instructions are checked; they are set again before each run.
         patches.values().forEach(list -> list.forEach(patch -> store(patch, scratch.address())));
         long[] most = new long[symbols.size()];
-        symbols.forEach((symbol, index) -> most[index] = maxima.getOrDefault(symbol, 0L));
+        symbols.forEach((symbol, index) -> most[index] = bounds.maxima().getOrDefault(symbol, 0L));
         this.program = createOrGiveBack(instructions, lowering.instructions().count(), most);
     }
 
@@ -96,21 +91,10 @@ final class CompiledGraph implements Program {
             CompileOptions options,
             boolean mapped,
             Runnable onClose) {
-        Map<String, Integer> symbols = new LinkedHashMap<>();
-        for (Value value : graph.values()) {
-            for (Dim dim : value.type().shape().dims()) {
-                if (dim.symbol() != null) {
-                    if (!options.maxima().containsKey(dim.symbol())) {
-                        throw new IllegalArgumentException("graph '" + graph.name() + "' uses symbol '" + dim.symbol()
-                                + "', for which no largest size is given; given: " + options.maxima());
-                    }
-                    symbols.putIfAbsent(dim.symbol(), symbols.size());
-                }
-            }
-        }
+        SizeBounds bounds = SizeBounds.of(graph, options);
         WeightStore weights = new WeightStore(kernels, graph, source, mapped);
         try {
-            return new CompiledGraph(kernels, device, graph, weights, symbols, options, onClose);
+            return new CompiledGraph(kernels, device, graph, weights, bounds, onClose);
         } catch (RuntimeException e) {
             weights.close();
             throw e;
@@ -132,7 +116,7 @@ final class CompiledGraph implements Program {
         if (closed) {
             throw new IllegalStateException("program '" + graph.name() + "' is closed");
         }
-        symbols.forEach((symbol, index) -> sizes[index] = size(symbol, bindings));
+        symbols.forEach((symbol, index) -> sizes[index] = bounds.size(symbol, bindings));
         bound.forEach((name, value) -> bind(name, value, bindings));
         for (Lowering.Cache cache : caches) {
             put(cache, "data", address(cache.state(), bindings));
@@ -170,20 +154,6 @@ final class CompiledGraph implements Program {
         weights.close();
         arena.close();
         onClose.run();
-    }
-
-    private long size(String symbol, Bindings bindings) {
-        Long size = bindings.dims().get(symbol);
-        if (size == null) {
-            throw new IllegalArgumentException(
-                    "the run gives no size for symbol '" + symbol + "'; given: " + new TreeMap<>(bindings.dims()));
-        }
-        long most = maxima.getOrDefault(symbol, 0L);
-        if (size < 0 || size > most) {
-            throw new IllegalArgumentException(
-                    "the run's size of '" + symbol + "' is " + size + ", not within 0.." + most + " as compiled");
-        }
-        return size;
     }
 
     private void bind(String name, Value value, Bindings bindings) {

@@ -8,6 +8,7 @@ import dev.heng.spi.Bindings;
 import dev.heng.spi.Buffer;
 import dev.heng.spi.CompileOptions;
 import dev.heng.spi.Program;
+import dev.heng.spi.SizeBounds;
 import dev.heng.spi.graph.Graph;
 import dev.heng.spi.graph.Node;
 import dev.heng.spi.graph.Op;
@@ -22,7 +23,6 @@ import java.util.HashMap;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
-import java.util.TreeMap;
 
 /**
  * A compiled graph. The launches for sizes and addresses that were met are kept; met a second time they are captured as one device graph, so that a decoding step is
@@ -53,7 +53,7 @@ final class CudaProgram implements Program {
     private final Graph graph;
     private final CudaWeights weights;
     private final Map<String, Value> bound;
-    private final Map<String, Long> maxima;
+    private final SizeBounds bounds;
     private final List<Step> steps;
     private final Lowering.Setting setting;
     private final Map<RopeFrequencies, Long> frequencies = new HashMap<>();
@@ -79,7 +79,7 @@ final class CudaProgram implements Program {
         this.device = device;
         this.graph = graph;
         this.weights = weights;
-        this.maxima = symbols(graph, options);
+        this.bounds = bounds(graph, options);
         this.bound = bindings(graph);
         this.graphs = graphs;
         this.onClose = onClose;
@@ -94,7 +94,7 @@ final class CudaProgram implements Program {
         boolean compiled = false;
         try {
             uploadFrequencies();
-            this.steps = planOf(maxima);
+            this.steps = planOf(bounds.maxima());
             compiled = true;
         } finally {
             if (!compiled) {
@@ -146,22 +146,16 @@ final class CudaProgram implements Program {
         }
     }
 
-    private static Map<String, Long> symbols(Graph graph, CompileOptions options) {
-        Map<String, Long> maxima = new TreeMap<>();
-        for (Value value : graph.values()) {
-            for (Dim dim : value.type().shape().dims()) {
-                if (dim.symbol() == null) {
-                    continue;
-                }
-                Long most = options.maxima().get(dim.symbol());
-                if (most == null || most < 0 || most > Integer.MAX_VALUE) {
-                    throw new IllegalArgumentException("graph '" + graph.name() + "' uses symbol '" + dim.symbol()
-                            + "', whose largest size must be given within 0..2^31-1; given: " + options.maxima());
-                }
-                maxima.put(dim.symbol(), most);
+    /** Kernels count in 32 bits. */
+    private static SizeBounds bounds(Graph graph, CompileOptions options) {
+        SizeBounds bounds = SizeBounds.of(graph, options);
+        bounds.maxima().forEach((symbol, most) -> {
+            if (most < 0 || most > Integer.MAX_VALUE) {
+                throw new IllegalArgumentException("graph '" + graph.name() + "' uses symbol '" + symbol
+                        + "', whose largest size must be given within 0..2^31-1; given: " + options.maxima());
             }
-        }
-        return maxima;
+        });
+        return bounds;
     }
 
     private static Map<String, Value> bindings(Graph graph) {
@@ -188,7 +182,7 @@ final class CudaProgram implements Program {
             throw new IllegalStateException("program '" + graph.name() + "' is closed");
         }
         backend.enter();
-        Map<String, Long> dims = sizes(bindings);
+        Map<String, Long> dims = bounds.sizes(bindings);
         Map<String, Long> addresses = new HashMap<>();
         List<Long> order = new ArrayList<>();
         bound.forEach((name, value) -> {
@@ -245,23 +239,6 @@ final class CudaProgram implements Program {
             case Command.Fill fill -> device.fill(fill.address(), fill.value(), fill.bytes());
             case Command.Copy copy -> device.copy(copy.target(), copy.source(), copy.bytes());
         }
-    }
-
-    private Map<String, Long> sizes(Bindings bindings) {
-        Map<String, Long> dims = new HashMap<>();
-        maxima.forEach((symbol, most) -> {
-            Long size = bindings.dims().get(symbol);
-            if (size == null) {
-                throw new IllegalArgumentException("graph '" + graph.name() + "': the run gives no size for symbol '"
-                        + symbol + "'; given: " + new TreeMap<>(bindings.dims()));
-            }
-            if (size < 0 || size > most) {
-                throw new IllegalArgumentException("graph '" + graph.name() + "': the run's size of '" + symbol
-                        + "' is " + size + ", not within 0.." + most + " as compiled");
-            }
-            dims.put(symbol, size);
-        });
-        return dims;
     }
 
     private long address(String name, Value value, Bindings bindings) {

@@ -108,6 +108,34 @@ public record HostTensor(DType dtype, int[] shape, byte[] bytes) {
         return new IntTensor(dtype.bits(), shape, bits());
     }
 
+    /**
+     * Returns the index of the first element that is not what {@code other} has there, or -1. Bit for bit, but that all NaNs are one
+     * (FORMAT-004): which operand's payload and sign an instruction hands on is left open by IEEE 754 (2019, section 6.2.3), and differs
+     * even between the interpreter and the compilers of one JVM.
+     *
+     * @throws IllegalArgumentException if the two are not of one type and size
+     */
+    public int mismatch(HostTensor other) {
+        if (dtype != other.dtype || bytes.length != other.bytes.length) {
+            throw new IllegalArgumentException("a tensor of " + dtype + " and " + bytes.length
+                    + " bytes has no element in common with one of " + other.dtype + " and " + other.bytes.length);
+        }
+        int differing = Arrays.mismatch(bytes, other.bytes);
+        if (differing < 0 || !dtype.isFloating()) {
+            return differing < 0 ? -1 : differing * 8 / dtype.bits();
+        }
+        long[] mine = bits();
+        long[] others = other.bits();
+        double[] values = doubles();
+        double[] otherValues = other.doubles();
+        for (int index = differing * 8 / dtype.bits(); index < mine.length; index++) {
+            if (mine[index] != others[index] && !(Double.isNaN(values[index]) && Double.isNaN(otherValues[index]))) {
+                return index;
+            }
+        }
+        return -1;
+    }
+
     private static int size(DType dtype, int elements) {
         return Math.toIntExact(dtype.bytes(elements));
     }

@@ -59,10 +59,14 @@ final class ParityCommand implements Callable<Integer> {
     @Option(names = "--backend", paramLabel = "ID", description = "The backend under test, for example cpu or cuda:1.")
     String backend = "";
 
-    @Option(names = "--level", paramLabel = "LEVEL", description = "smoke or required.")
+    @Option(names = "--level", paramLabel = "LEVEL", description = "smoke, required or nightly.")
     Level level = Level.SMOKE;
 
-    @Option(names = "--case", paramLabel = "ID", description = "Run one case, or all that match an id with *.")
+    @Option(
+            names = "--case",
+            paramLabel = "ID",
+            description =
+                    "Run one case, or all that match an id with *; ID@T=1,K=33 runs one in another shape of its family.")
     String pattern = "";
 
     @Option(names = "--seed", paramLabel = "N", description = "The seed of all inputs.")
@@ -87,6 +91,13 @@ final class ParityCommand implements Callable<Integer> {
             paramLabel = "SECONDS",
             description = "How long one case may take; 60 if nothing is said.")
     long limit = RunRequest.DEFAULT_LIMIT.toSeconds();
+
+    @Option(
+            names = "--shrink",
+            paramLabel = "SECONDS",
+            description =
+                    "How long to look for smaller shapes of what failed, all cases together; 30 if nothing is said, 0 for not at all.")
+    long shrink = RunRequest.DEFAULT_SHRINKING.toSeconds();
 
     @Option(
             names = "--in-process",
@@ -121,7 +132,11 @@ final class ParityCommand implements Callable<Integer> {
         if (limit < 1 || limit > LONGEST_LIMIT) {
             throw new HengException("--limit is " + limit, "give seconds from 1 to " + LONGEST_LIMIT);
         }
-        RunRequest request = new RunRequest(backend, level, pattern, seed, Duration.ofSeconds(limit), replayCommand());
+        if (shrink < 0 || shrink > LONGEST_LIMIT) {
+            throw new HengException("--shrink is " + shrink, "give seconds from 0 to " + LONGEST_LIMIT);
+        }
+        RunRequest request = new RunRequest(
+                backend, level, pattern, seed, Duration.ofSeconds(limit), Duration.ofSeconds(shrink), replayCommand());
         List<ConformanceCase> selected = request.select(suite.cases());
         if (selected.isEmpty()) {
             throw new HengException(
@@ -168,7 +183,13 @@ final class ParityCommand implements Callable<Integer> {
     private int killScore(Suite suite) throws IOException {
         String planted = backend.isEmpty() ? "cpu" : backend;
         KillRequest request = new KillRequest(
-                planted, family, fault, pattern, seed, Runtime.getRuntime().availableProcessors());
+                planted,
+                family,
+                fault,
+                pattern,
+                seed,
+                Runtime.getRuntime().availableProcessors(),
+                Duration.ofSeconds(Math.min(shrink, KillRequest.DEFAULT_SHRINKING.toSeconds())));
         List<Fault> faults = fault.isEmpty() ? request.select(Faults.all()) : List.of(Faults.named(fault));
         if (faults.isEmpty()) {
             throw new HengException(
@@ -205,6 +226,13 @@ final class ParityCommand implements Callable<Integer> {
             if (!result.state().isGreen() || result.state() == CaseState.WAIVED) {
                 text.append(result.state() + " " + result.subject().id() + "\n  " + result.reason() + "\n  "
                         + result.replay() + "\n");
+                if (result.shrunk() != null) {
+                    text.append("  smallest shape that fails so, of "
+                            + result.shrunk().tried() + " tried"
+                            + (result.shrunk().minimal() ? "" : " until time ran out") + ":\n    "
+                            + result.shrunk().reason() + "\n    "
+                            + result.shrunk().replay() + "\n");
+                }
             }
         }
         if (found.isSimulated()) {

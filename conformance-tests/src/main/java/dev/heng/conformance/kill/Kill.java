@@ -22,13 +22,22 @@ public record Kill(Fault fault, @Nullable CaseResult killer, int tried, long mil
         return killer != null;
     }
 
+    /** Returns what the smallest shape of the killer saw that finds the fault too; null if none was looked for. */
+    public @Nullable CaseResult smallest() {
+        return killer == null || killer.shrunk() == null
+                ? null
+                : killer.shrunk().smallest();
+    }
+
     /** Returns everything that a replay must show again, bit for bit: state, reason, and the first bad element of every check. */
     public String evidence() {
-        if (killer == null) {
-            return "survived";
-        }
-        StringBuilder text = new StringBuilder(killer.state() + " " + killer.reason());
-        for (Check check : killer.checks()) {
+        return killer == null ? "survived" : evidence(killer);
+    }
+
+    /** Returns the evidence of one result, as {@link #evidence()} does of the killer's. */
+    public static String evidence(CaseResult result) {
+        StringBuilder text = new StringBuilder(result.state() + " " + result.reason());
+        for (Check check : result.checks()) {
             if (!check.held()) {
                 text.append(String.format(
                         Locale.ROOT,

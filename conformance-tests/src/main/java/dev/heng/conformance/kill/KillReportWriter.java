@@ -4,6 +4,7 @@ import com.fasterxml.jackson.databind.ObjectMapper;
 import com.fasterxml.jackson.databind.node.ArrayNode;
 import com.fasterxml.jackson.databind.node.ObjectNode;
 import dev.heng.conformance.run.CaseResult;
+import dev.heng.conformance.suite.ConformanceCase;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
@@ -63,7 +64,8 @@ public final class KillReportWriter {
         });
         text.append("\n## Faults\n\nA kill repeats with `heng parity --kill-score --backend "
                 + report.request().backend() + " --fault ID --case 'CASE' --seed "
-                + report.request().seed() + "`.\n");
+                + report.request().seed() + "`; with what stands behind \"smallest\" put behind the case's id,"
+                + " it repeats in the smallest shape of the case's family that finds the fault.\n");
         report.byFamily().forEach((family, kills) -> family(text, family, kills));
         return text.toString();
     }
@@ -81,10 +83,18 @@ public final class KillReportWriter {
             CaseResult killer = kill.killer();
             String found = killer == null
                     ? "survived " + kill.tried() + " cases"
-                    : killer.state() + " `" + killer.subject().id() + "`";
+                    : killer.state() + " `" + killer.subject().id() + "`" + smallest(kill);
             text.append("| " + kill.fault().id().substring(family.length() + 1) + " | "
                     + cell(kill.fault().description()) + " | " + kill.fault().rule() + " | " + found + " |\n");
         }
+    }
+
+    /** Returns the smallest shape that finds the fault too, if it is not the case's own. */
+    private static String smallest(Kill kill) {
+        CaseResult smallest = kill.smallest();
+        String id = smallest == null ? "" : smallest.subject().id();
+        int mark = id.indexOf(ConformanceCase.SHAPE);
+        return mark < 0 ? "" : ", smallest `" + id.substring(mark) + "`";
     }
 
     private static String cell(String text) {
@@ -114,6 +124,10 @@ public final class KillReportWriter {
                 one.put("case", killer.subject().id())
                         .put("state", killer.state().name());
                 one.put("reason", killer.reason()).put("replay", kill.replay());
+                CaseResult smallest = kill.smallest();
+                if (smallest != null) {
+                    one.put("smallest", smallest.subject().id()).put("smallest_reason", smallest.reason());
+                }
             } else {
                 one.put("explanation", Survivors.explanation(kill.fault().id()));
             }
@@ -148,6 +162,10 @@ public final class KillReportWriter {
         for (Kill kill : report.kills()) {
             if (report.kills().size() <= 20 && kill.isKilled()) {
                 text.append("KILLED " + kill.fault() + "\n  " + kill.evidence() + "\n  " + kill.replay() + "\n");
+                CaseResult smallest = kill.smallest();
+                if (smallest != null) {
+                    text.append("  smallest: " + smallest.subject().id() + "\n  " + Kill.evidence(smallest) + "\n");
+                }
             }
         }
         report.survivors().forEach(fault -> text.append("SURVIVED " + fault + ": " + fault.description() + "\n"));

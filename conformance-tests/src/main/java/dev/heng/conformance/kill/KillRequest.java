@@ -2,6 +2,7 @@ package dev.heng.conformance.kill;
 
 import dev.heng.conformance.faulty.Fault;
 import dev.heng.conformance.run.RunRequest;
+import java.time.Duration;
 import java.util.List;
 
 /**
@@ -13,8 +14,13 @@ import java.util.List;
  * @param pattern look with the cases that match, or with all of the smoke level if empty
  * @param seed the seed of all inputs
  * @param workers faults that are looked for at a time
+ * @param shrinking how long to look for a smaller shape that finds a fault too, for each fault; zero for not at all
  */
-public record KillRequest(String backend, String family, String fault, String pattern, long seed, int workers) {
+public record KillRequest(
+        String backend, String family, String fault, String pattern, long seed, int workers, Duration shrinking) {
+
+    /** How long a smaller shape is looked for. */
+    public static final Duration DEFAULT_SHRINKING = Duration.ofSeconds(5);
 
     public KillRequest {
         if (workers < 1) {
@@ -30,7 +36,8 @@ public record KillRequest(String backend, String family, String fault, String pa
                 "",
                 "",
                 RunRequest.DEFAULT_SEED,
-                Runtime.getRuntime().availableProcessors());
+                Runtime.getRuntime().availableProcessors(),
+                DEFAULT_SHRINKING);
     }
 
     /** Returns the faults that this request selects. */

@@ -6,6 +6,7 @@ import dev.heng.conformance.run.CaseExecutor;
 import dev.heng.conformance.run.CaseResult;
 import dev.heng.conformance.run.CaseState;
 import dev.heng.conformance.run.RunRequest;
+import dev.heng.conformance.run.Shrinker;
 import dev.heng.conformance.suite.ConformanceCase;
 import dev.heng.conformance.suite.Level;
 import dev.heng.conformance.suite.Suite;
@@ -133,7 +134,7 @@ public final class KillScore {
                 Thread.ofPlatform().daemon().name("fault").factory());
         int tried = 0;
         @Nullable CaseResult killer = null;
-        Attempt attempt = new Attempt(fault);
+        Attempt attempt = new Attempt(() -> fault.plant(real.open()));
         for (ConformanceCase one : ordered(fault)) {
             tried++;
             CaseResult result = within(own, one, attempt);
@@ -142,12 +143,29 @@ public final class KillScore {
                 break;
             }
         }
+        if (killer != null && request.shrinking().isPositive()) {
+            Attempt control = new Attempt(real);
+            killer = Shrinker.one(killer, request.shrinking(), one -> smaller(own, one, attempt, control));
+            own.execute(control::close);
+        }
         own.execute(attempt::close);
         own.shutdown();
         long milliseconds = (System.nanoTime() - start) / 1_000_000;
         String replay =
                 killer == null ? "" : request.replay(fault, killer.subject().id());
         return new Kill(fault, killer, tried, milliseconds, replay);
+    }
+
+    /** Runs a case in a smaller shape; only one that passes without the fault may find it. */
+    private CaseResult smaller(ExecutorService own, ConformanceCase one, Attempt attempt, Attempt control) {
+        CaseResult found = within(own, one, attempt);
+        if (found.state() == CaseState.PASS) {
+            return found;
+        }
+        CaseResult without = within(own, one, control);
+        return without.state() == CaseState.PASS
+                ? found
+                : without.as(CaseState.UNTRUSTED, "does not pass without the fault: " + without.reason());
     }
 
     private CaseResult within(ExecutorService own, ConformanceCase one, Attempt attempt) {
@@ -171,14 +189,14 @@ public final class KillScore {
         }
     }
 
-    /** The backends of one fault; used by its own thread only. */
+    /** The backends of one fault, or of none for control; used by one thread only. */
     private final class Attempt {
         private final BackendOpener opener;
         private @Nullable Backend device;
         private @Nullable Backend truth;
 
-        Attempt(Fault fault) {
-            this.opener = () -> fault.plant(real.open());
+        Attempt(BackendOpener opener) {
+            this.opener = opener;
         }
 
         CaseResult execute(ConformanceCase one) {

@@ -307,7 +307,29 @@ final class HtmlReport {
                             "另有 " + more + " 项误差更小的比较，见 parity.json"))
                     .append("</p>");
         }
-        page.append("<pre>").append(escaped(one.replay())).append("</pre></details>\n");
+        page.append("<pre>").append(escaped(one.replay())).append("</pre>");
+        if (one.shrunk() != null) {
+            smallest(one.shrunk());
+        }
+        page.append("</details>\n");
+    }
+
+    private void smallest(ReportDocument.Smallest smallest) {
+        String tried = Integer.toString(smallest.tried());
+        page.append("<p>")
+                .append(both("Smallest shape that fails so", "同样失败的最小形状"))
+                .append(" <span class=\"meta\">")
+                .append(
+                        smallest.minimal()
+                                ? both(
+                                        tried + " shapes tried; with one less of any dimension it does not",
+                                        "试了 " + tried + " 种形状；任一维度再减一则不再如此")
+                                : both(tried + " shapes tried, until time ran out", "试了 " + tried + " 种形状，时限已到"))
+                .append("</span></p><p>")
+                .append(escaped(smallest.reason()))
+                .append("</p><pre>")
+                .append(escaped(smallest.replay()))
+                .append("</pre>");
     }
 
     /** Returns the comparisons that failed and the worst of the others. */

@@ -5,6 +5,7 @@ import dev.heng.conformance.run.CaseResult;
 import dev.heng.conformance.run.Environment;
 import dev.heng.conformance.run.MandatoryCases;
 import dev.heng.conformance.run.RunReport;
+import dev.heng.conformance.run.Shrunk;
 import dev.heng.conformance.suite.Check;
 import dev.heng.spi.DeviceInfo;
 import dev.heng.spi.Spi;
@@ -12,6 +13,7 @@ import java.time.Instant;
 import java.time.temporal.ChronoUnit;
 import java.util.Map;
 import java.util.TreeMap;
+import org.jspecify.annotations.Nullable;
 
 /** Makes the document of a run. */
 final class JsonReport {
@@ -48,7 +50,7 @@ final class JsonReport {
                 report.untested());
     }
 
-    private static ReportDocument.Device device(@org.jspecify.annotations.Nullable DeviceInfo device) {
+    private static ReportDocument.Device device(@Nullable DeviceInfo device) {
         return device == null
                 ? new ReportDocument.Device("", "", Map.of())
                 : new ReportDocument.Device(device.address(), device.name(), device.facts());
@@ -67,7 +69,15 @@ final class JsonReport {
                 result.replay(),
                 result.subject().rules(),
                 result.worstRatio(),
-                result.checks().stream().map(JsonReport::comparison).toList());
+                result.checks().stream().map(JsonReport::comparison).toList(),
+                smallest(result.shrunk()));
+    }
+
+    private static ReportDocument.@Nullable Smallest smallest(@Nullable Shrunk shrunk) {
+        return shrunk == null
+                ? null
+                : new ReportDocument.Smallest(
+                        shrunk.id(), shrunk.reason(), shrunk.replay(), shrunk.tried(), shrunk.minimal());
     }
 
     private static ReportDocument.Comparison comparison(Check check) {

@@ -1,5 +1,6 @@
 package dev.heng.conformance.report;
 
+import com.fasterxml.jackson.annotation.JsonInclude;
 import com.fasterxml.jackson.annotation.JsonProperty;
 import com.fasterxml.jackson.core.JsonProcessingException;
 import com.fasterxml.jackson.databind.DeserializationFeature;
@@ -15,6 +16,7 @@ import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
 import java.util.TreeMap;
+import org.jspecify.annotations.Nullable;
 
 /**
  * The content of {@code parity.json}; docs/conformance/parity.schema.json is its form. Numbers that JSON lacks (infinite ratios, NaN) are
@@ -96,7 +98,13 @@ public record ReportDocument(
             String replay,
             List<String> rules,
             double worstRatio,
-            List<Comparison> checks) {}
+            List<Comparison> checks,
+
+            @JsonInclude(JsonInclude.Include.NON_NULL) @Nullable
+            Smallest shrunk) {}
+
+    /** The smallest shape that was found to fail; the fields are those of {@link dev.heng.conformance.run.Shrunk}. */
+    public record Smallest(String id, String reason, String replay, int tried, boolean minimal) {}
 
     /** One comparison of a case; the fields are those of {@link dev.heng.conformance.compare.Verdict}. */
     public record Comparison(
@@ -148,7 +156,7 @@ public record ReportDocument(
     }
 
     /** Parses JSON; returns null and says why in {@code faults} if it has another form. */
-    static @org.jspecify.annotations.Nullable ReportDocument parse(byte[] json, List<String> faults) {
+    static @Nullable ReportDocument parse(byte[] json, List<String> faults) {
         try {
             JsonNode tree = MAPPER.readTree(json);
             faults.addAll(SchemaCheck.parity().faults(tree));

@@ -3,6 +3,7 @@ package dev.heng.conformance.report;
 import dev.heng.conformance.run.CaseResult;
 import dev.heng.conformance.run.CaseState;
 import dev.heng.conformance.run.RunReport;
+import dev.heng.conformance.run.Shrunk;
 import java.util.Locale;
 
 /** The reports that are plain text: a table for spreadsheets, a page for a merge request, JUnit's XML for CI. */
@@ -80,12 +81,23 @@ final class TextReports {
                         .append("\n  `")
                         .append(result.replay())
                         .append("`\n");
+                if (result.shrunk() != null) {
+                    text.append("  smallest that fails")
+                            .append(searched(result.shrunk()))
+                            .append(": `")
+                            .append(result.shrunk().replay())
+                            .append("`\n");
+                }
             }
         }
         text.append("\n## Rules without a case\n\n")
                 .append(String.join(", ", report.untested()))
                 .append('\n');
         return text.toString();
+    }
+
+    private static String searched(Shrunk shrunk) {
+        return " (" + shrunk.tried() + " shapes tried" + (shrunk.minimal() ? "" : ", not all") + ")";
     }
 
     static String junit(RunReport report) {
@@ -137,7 +149,10 @@ final class TextReports {
                 text.append('<')
                         .append(element)
                         .append(" message=\"")
-                        .append(escaped(result.state() + ": " + result.reason() + " | " + result.replay()))
+                        .append(escaped(result.state() + ": " + result.reason() + " | " + result.replay()
+                                + (result.shrunk() == null
+                                        ? ""
+                                        : " | smallest: " + result.shrunk().replay())))
                         .append("\"/>");
             }
             text.append("</testcase>\n");

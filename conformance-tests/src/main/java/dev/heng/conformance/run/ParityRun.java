@@ -27,8 +27,10 @@ public final class ParityRun {
     private final BackendOpener device;
     private final BackendOpener oracle;
     private final List<CaseResult> results = new ArrayList<>();
+    private @Nullable Worker worker;
     private @Nullable DeviceInfo info;
     private String profile = "";
+    private String obstacle = "";
 
     private ParityRun(Suite suite, RunRequest request, BackendOpener device, BackendOpener oracle) {
         this.suite = suite;
@@ -49,27 +51,41 @@ public final class ParityRun {
     }
 
     private RunReport run() {
-        List<ConformanceCase> selected = request.select(suite.cases());
-        String obstacle = "";
-        int next = 0;
-        while (next < selected.size() && obstacle.isEmpty()) {
-            try (Worker worker = new Worker()) {
-                obstacle = worker.open();
-                boolean usable = obstacle.isEmpty();
-                while (usable && next < selected.size()) {
-                    usable = worker.execute(selected.get(next));
-                    next++;
-                }
-            }
-        }
-        for (ConformanceCase missed : selected.subList(next, selected.size())) {
-            results.add(new CaseResult(missed, CaseState.UNTESTED, obstacle, List.of(), 0, request.replay(missed)));
-        }
+        request.select(suite.cases()).forEach(one -> results.add(execute(one)));
+        List<CaseResult> shrunk = Shrinker.all(List.copyOf(results), request.shrinking(), this::execute);
+        results.clear();
+        results.addAll(shrunk);
+        dismiss();
         return RunReport.of(suite, request, info, profile, results, obstacle);
     }
 
+    /** Runs one case on the worker that is there, or on a fresh one; UNTESTED once a worker could not open the backends. */
+    private CaseResult execute(ConformanceCase one) {
+        Worker current = worker;
+        if (current == null && obstacle.isEmpty()) {
+            current = new Worker();
+            worker = current;
+            obstacle = current.open();
+        }
+        if (current == null || !obstacle.isEmpty()) {
+            return new CaseResult(one, CaseState.UNTESTED, obstacle, List.of(), 0, request.replay(one));
+        }
+        CaseResult result = current.execute(one);
+        if (current.hung) {
+            dismiss();
+        }
+        return result;
+    }
+
+    private void dismiss() {
+        if (worker != null) {
+            worker.close();
+            worker = null;
+        }
+    }
+
     /** The thread that owns both backends. */
-    private final class Worker implements AutoCloseable {
+    private final class Worker {
         private final ExecutorService thread = Executors.newSingleThreadExecutor(
                 Thread.ofPlatform().daemon().name("parity").factory());
         private @Nullable Backend opened;
@@ -93,8 +109,7 @@ public final class ParityRun {
             return answer.value() != null ? answer.value() : "cannot open the backend: " + answer.trouble();
         }
 
-        /** Runs one case; returns whether this worker can go on. */
-        boolean execute(ConformanceCase one) {
+        CaseResult execute(ConformanceCase one) {
             Backend under = opened;
             Backend against = truth;
             if (under == null || against == null) {
@@ -102,13 +117,11 @@ public final class ParityRun {
             }
             Answer<CaseResult> answer = call(() -> CaseExecutor.execute(one, request, under, against, device));
             if (answer.value() != null) {
-                results.add(answer.value());
-                return true;
+                return answer.value();
             }
             CaseState state = hung ? CaseState.TIMEOUT : CaseState.ERROR;
             long milliseconds = hung ? request.limit().toMillis() : 0;
-            results.add(new CaseResult(one, state, answer.trouble(), List.of(), milliseconds, request.replay(one)));
-            return !hung;
+            return new CaseResult(one, state, answer.trouble(), List.of(), milliseconds, request.replay(one));
         }
 
         private <T> Answer<T> call(Callable<T> work) {
@@ -127,8 +140,7 @@ public final class ParityRun {
         }
 
         /** Closes both backends, unless a case still holds the thread. */
-        @Override
-        public void close() {
+        void close() {
             if (!hung) {
                 Answer<String> closed = call(() -> {
                     List<Backend> both = new ArrayList<>();

@@ -34,7 +34,7 @@ record ShardOrder(
     }
 
     RunRequest request() {
-        return new RunRequest(backend, level, "", seed, Duration.ofMillis(limitMilliseconds), command);
+        return new RunRequest(backend, level, "", seed, Duration.ofMillis(limitMilliseconds), Duration.ZERO, command);
     }
 
     List<Path> pluginPaths() {

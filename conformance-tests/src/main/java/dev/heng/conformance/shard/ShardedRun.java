@@ -4,6 +4,7 @@ import dev.heng.conformance.run.CaseResult;
 import dev.heng.conformance.run.CaseState;
 import dev.heng.conformance.run.RunReport;
 import dev.heng.conformance.run.RunRequest;
+import dev.heng.conformance.run.Shrinker;
 import dev.heng.conformance.suite.ConformanceCase;
 import dev.heng.conformance.suite.Suite;
 import dev.heng.spi.DeviceInfo;
@@ -31,8 +32,11 @@ public final class ShardedRun {
     private final ShardOrder order;
     private final int perShard;
     private final List<CaseResult> results = new ArrayList<>();
+    private @Nullable ShardProcess shard;
+    private int executed;
     private @Nullable DeviceInfo device;
     private String profile = "";
+    private String obstacle = "";
 
     private ShardedRun(Suite suite, RunRequest request, List<Path> plugins, int perShard) {
         this.suite = suite;
@@ -60,31 +64,52 @@ public final class ShardedRun {
     }
 
     private RunReport run() throws IOException, InterruptedException {
-        List<ConformanceCase> selected = request.select(suite.cases());
-        String obstacle = "";
-        int next = 0;
-        while (next < selected.size() && obstacle.isEmpty()) {
-            try (ShardProcess shard = ShardProcess.start(order)) {
-                obstacle = open(shard);
-                boolean usable = obstacle.isEmpty();
-                int end = Math.min(selected.size(), next + perShard);
-                while (usable && next < end) {
-                    usable = execute(shard, selected.get(next));
-                    next++;
-                }
-                if (usable) {
-                    finish(shard);
-                }
+        try {
+            for (ConformanceCase one : request.select(suite.cases())) {
+                results.add(execute(one));
             }
-        }
-        for (ConformanceCase missed : selected.subList(next, selected.size())) {
-            add(missed, CaseState.UNTESTED, obstacle, 0);
+            List<CaseResult> shrunk = Shrinker.all(List.copyOf(results), request.shrinking(), this::executeUnchecked);
+            results.clear();
+            results.addAll(shrunk);
+            dismiss();
+        } finally {
+            abandon();
         }
         return RunReport.of(suite, request, device, profile, results, obstacle);
     }
 
-    private void add(ConformanceCase one, CaseState state, String reason, long milliseconds) {
-        results.add(new CaseResult(one, state, reason, List.of(), milliseconds, request.replay(one)));
+    /** As {@link #execute}; what ends the run while shapes are shrunk leaves shapes as they are, and the reports whole. */
+    private CaseResult executeUnchecked(ConformanceCase one) {
+        try {
+            return execute(one);
+        } catch (IOException failure) {
+            return result(one, CaseState.UNTESTED, "no process can be started: " + failure.getMessage(), 0);
+        } catch (InterruptedException interrupted) {
+            Thread.currentThread().interrupt();
+            return result(one, CaseState.UNTESTED, "interrupted", 0);
+        }
+    }
+
+    /** Runs one case in the child that is there, or in a fresh one; UNTESTED once a child could not open the backends. */
+    private CaseResult execute(ConformanceCase one) throws IOException, InterruptedException {
+        if (executed == perShard) {
+            dismiss();
+        }
+        ShardProcess current = shard;
+        if (current == null && obstacle.isEmpty()) {
+            current = ShardProcess.start(order);
+            shard = current;
+            obstacle = open(current);
+        }
+        if (current == null || !obstacle.isEmpty()) {
+            return result(one, CaseState.UNTESTED, obstacle, 0);
+        }
+        executed++;
+        return execute(current, one);
+    }
+
+    private CaseResult result(ConformanceCase one, CaseState state, String reason, long milliseconds) {
+        return new CaseResult(one, state, reason, List.of(), milliseconds, request.replay(one));
     }
 
     /** Returns why the child could not open the backends, or nothing. */
@@ -102,11 +127,10 @@ public final class ShardedRun {
         };
     }
 
-    /** Runs one case; returns whether the child can go on. */
-    private boolean execute(ShardProcess shard, ConformanceCase one) throws InterruptedException {
+    private CaseResult execute(ShardProcess current, ConformanceCase one) throws InterruptedException {
         long start = System.nanoTime();
-        shard.order(one.id());
-        ShardProcess.Answer answer = shard.await(request.limit());
+        current.order(one.id());
+        ShardProcess.Answer answer = current.await(request.limit());
         long milliseconds = (System.nanoTime() - start) / 1_000_000;
         return switch (answer) {
             case ShardProcess.Answer.Given(ShardReply reply) -> {
@@ -114,43 +138,56 @@ public final class ShardedRun {
                 if (outcome == null || !outcome.id().equals(one.id())) {
                     throw new IllegalStateException("asked for " + one.id() + ", the child answered " + reply);
                 }
-                results.add(new CaseResult(
+                yield new CaseResult(
                         one,
                         outcome.state(),
                         outcome.reason(),
                         outcome.checks(),
                         outcome.milliseconds(),
-                        outcome.replay()));
-                yield true;
+                        outcome.replay());
             }
             case ShardProcess.Answer.Dead(String how) -> {
-                add(one, CaseState.CRASH, how, milliseconds);
-                yield false;
+                abandon();
+                yield result(one, CaseState.CRASH, how, milliseconds);
             }
             case ShardProcess.Answer.Late() -> {
-                add(
+                abandon();
+                yield result(
                         one,
                         CaseState.TIMEOUT,
                         "not done within " + request.limit().toMillis() + " ms; the process was killed",
                         milliseconds);
-                yield false;
             }
         };
     }
 
-    /** Lets the child close its backends and end; trouble there is an error of the last case. */
-    private void finish(ShardProcess shard) throws InterruptedException {
-        shard.finish();
-        String trouble = switch (shard.await(request.limit())) {
+    /** Lets the child, if there is one, close its backends and end; trouble there is an error of the last case. */
+    private void dismiss() throws InterruptedException {
+        ShardProcess current = shard;
+        if (current == null || !obstacle.isEmpty()) {
+            return;
+        }
+        current.finish();
+        String trouble = switch (current.await(request.limit())) {
             case ShardProcess.Answer.Given(ShardReply reply) ->
-                reply.trouble().isEmpty() ? shard.end() : reply.trouble();
+                reply.trouble().isEmpty() ? current.end() : reply.trouble();
             case ShardProcess.Answer.Dead(String how) -> "died while closing the backends: " + how;
             case ShardProcess.Answer.Late() ->
                 "the backends were not closed within " + request.limit().toMillis() + " ms";
         };
+        abandon();
         if (!trouble.isEmpty()) {
             CaseResult last = results.removeLast();
             results.add(last.as(CaseState.ERROR, "after its cases: " + trouble));
         }
+    }
+
+    /** Ends the child, if there is one. */
+    private void abandon() {
+        if (shard != null) {
+            shard.close();
+            shard = null;
+        }
+        executed = 0;
     }
 }

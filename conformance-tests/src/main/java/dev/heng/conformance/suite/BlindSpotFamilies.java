@@ -58,10 +58,10 @@ final class BlindSpotFamilies {
         cases.add(
                 Level.SMOKE,
                 "Linear",
-                ElementFamilies.name(dtype),
+                Tensors.name(dtype),
                 List.of("LINEAR-004"),
                 "hidesNoNaNBehindZeros",
-                ElementFamilies.name(dtype),
+                Tensors.name(dtype),
                 (id, seed) -> {
                     int n = 17;
                     int k = 40;
@@ -94,10 +94,10 @@ final class BlindSpotFamilies {
         cases.add(
                 Level.SMOKE,
                 "Combine",
-                ElementFamilies.name(dtype),
+                Tensors.name(dtype),
                 List.of("COMBINE-002"),
                 "givesZerosToTokensWithoutRows",
-                ElementFamilies.name(dtype),
+                Tensors.name(dtype),
                 (id, seed) -> {
                     int width = 9;
                     int tokens = 5;
@@ -150,10 +150,10 @@ final class BlindSpotFamilies {
         cases.add(
                 Level.SMOKE,
                 "GroupedQueryAttention",
-                ElementFamilies.name(dtype),
+                Tensors.name(dtype),
                 List.of("MLA-005", "GQA-001", "GQA-003"),
                 "takesOffTheLargestScore",
-                ElementFamilies.name(dtype),
+                Tensors.name(dtype),
                 (id, seed) -> {
                     int slots = 5;
                     double[] keys = {8, -8, 20, 12, 4};
@@ -243,10 +243,10 @@ final class BlindSpotFamilies {
         cases.add(
                 Level.SMOKE,
                 "Argmax",
-                ElementFamilies.name(dtype),
+                Tensors.name(dtype),
                 List.of("ARGMAX-001"),
                 "looksAtEveryColumn",
-                ElementFamilies.name(dtype),
+                Tensors.name(dtype),
                 (_, _) -> {
                     int width = 129_280;
                     double[] logits = new double[3 * width];
@@ -318,9 +318,10 @@ final class BlindSpotFamilies {
                 List.of("SAMPLE-006", "SAMPLE-007", "SAMPLE-003"),
                 "samplesFromFewCandidates",
                 which,
-                (id, seed) -> {
-                    int rows = 96;
-                    int width = 11;
+                CaseShape.FIXED.and("O", 96, 1).and("V", 11, 1),
+                (id, seed, shape) -> {
+                    int rows = shape.get("O");
+                    int width = shape.get("V");
                     RandomStream stream = RandomStream.of(id, seed, "logits");
                     double[] logits = new double[rows * width];
                     double[] temperature = new double[rows];

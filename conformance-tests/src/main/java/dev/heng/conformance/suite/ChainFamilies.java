@@ -103,7 +103,7 @@ final class ChainFamilies {
     }
 
     private static String variant(ModelShape shape, DType dtype, ChainGraph.Format format, String plan) {
-        return shape.name() + "/" + ElementFamilies.name(dtype) + "/w=" + format.name() + "/" + plan;
+        return shape.name() + "/" + Tensors.name(dtype) + "/w=" + format.name() + "/" + plan;
     }
 
     private void experts(Level level, ModelShape shape, DType dtype, ChainGraph.Format format, int tokens) {
@@ -114,7 +114,8 @@ final class ChainFamilies {
                 MOE_RULES,
                 "routesWorksAndCombines",
                 variant(shape, dtype, format, "T=" + tokens),
-                (id, seed) -> expertsChain(id, seed, shape, dtype, format, tokens));
+                CaseShape.FIXED.and("T", tokens, 0),
+                (id, seed, at) -> expertsChain(id, seed, shape, dtype, format, at.get("T")));
     }
 
     /** Returns the experts of a layer in plain weights, over {@code tokens} rows. */
@@ -156,7 +157,8 @@ final class ChainFamilies {
                 rules,
                 "projectsAppendsAttendsAndProjects",
                 variant(shape, dtype, format, plan),
-                (id, seed) -> attentionChain(id, seed, shape, dtype, format, lengths));
+                Timeline.shape(lengths),
+                (id, seed, at) -> attentionChain(id, seed, shape, dtype, format, Timeline.lengths(lengths, at)));
     }
 
     /** Returns the attention of a layer in plain weights, over prefill and decode of two sequences. */
@@ -187,12 +189,13 @@ final class ChainFamilies {
                 rules,
                 "decodesALayer",
                 variant(shape, dtype, format, "short"),
-                (id, seed) -> {
+                Timeline.shape(SHORT),
+                (id, seed, at) -> {
                     ChainGraph graph = graph(id, seed, "layer", shape, dtype, format);
                     Value x = graph.hiddenInput();
                     GraphBuilder.Paging paging = graph.paging();
                     graph.builder().output("y", graph.layer(shape.denseLayers(), x, paging));
-                    return chain(id, seed, graph, steps(id, seed, shape, dtype, SHORT));
+                    return chain(id, seed, graph, steps(id, seed, shape, dtype, Timeline.lengths(SHORT, at)));
                 });
     }
 
@@ -212,7 +215,15 @@ final class ChainFamilies {
                 rules,
                 "prefillsAndDecodesAModel",
                 variant(shape, dtype, format, plan),
-                (id, seed) -> modelChain(id, seed, shape, dtype, format, lengths, true));
+                Timeline.shape(lengths).and("layers", shape.layers(), shape.denseLayers() + 1),
+                (id, seed, at) -> modelChain(
+                        id,
+                        seed,
+                        shape.withLayers(at.get("layers")),
+                        dtype,
+                        format,
+                        Timeline.lengths(lengths, at),
+                        true));
     }
 
     /** Returns a model in plain weights. A token depends on its sequence and position, not on how steps are cut. */

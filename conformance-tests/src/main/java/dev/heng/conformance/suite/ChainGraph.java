@@ -30,7 +30,7 @@ final class ChainGraph {
     record Format(String name, DType dtype, Quantization quantization, ActivationFormat activation) {
         /** Returns plain matrices of the activation type. */
         static Format plain(DType dtype) {
-            return new Format(ElementFamilies.name(dtype), dtype, Quantization.NONE, ActivationFormat.FLOAT);
+            return new Format(Tensors.name(dtype), dtype, Quantization.NONE, ActivationFormat.FLOAT);
         }
     }
 

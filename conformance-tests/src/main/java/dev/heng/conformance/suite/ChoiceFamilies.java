@@ -32,15 +32,22 @@ final class ChoiceFamilies {
         families.sampleOutOfRange();
     }
 
-    private void argmax(DType dtype, int rows, int width) {
+    private static CaseShape shape(int outputs, int vocabulary) {
+        return CaseShape.FIXED.and("O", outputs, 0).and("V", vocabulary, 1);
+    }
+
+    private void argmax(DType dtype, int outputs, int vocabulary) {
         cases.add(
                 Level.SMOKE,
                 "Argmax",
-                ElementFamilies.name(dtype),
+                Tensors.name(dtype),
                 List.of("ARGMAX-001", "RUN-011"),
                 "picksTheLargest",
-                ElementFamilies.name(dtype) + "/O=" + rows + "/V=" + width,
-                (id, seed) -> {
+                Tensors.name(dtype) + "/O=" + outputs + "/V=" + vocabulary,
+                shape(outputs, vocabulary),
+                (id, seed, shape) -> {
+                    int rows = shape.get("O");
+                    int width = shape.get("V");
                     RandomStream stream = RandomStream.of(id, seed, "logits");
                     double[] logits = new double[rows * width];
                     for (int index = 0; index < logits.length; index++) {
@@ -55,10 +62,10 @@ final class ChoiceFamilies {
         cases.add(
                 Level.SMOKE,
                 "Argmax",
-                ElementFamilies.name(dtype),
+                Tensors.name(dtype),
                 List.of("ARGMAX-002", "ARGMAX-003", "ARGMAX-001"),
                 "neverPicksNaN",
-                ElementFamilies.name(dtype),
+                Tensors.name(dtype),
                 (_, _) -> {
                     double nan = Double.NaN;
                     double infinity = Double.POSITIVE_INFINITY;
@@ -107,7 +114,7 @@ final class ChoiceFamilies {
         return builder;
     }
 
-    private void sample(int rows, int width) {
+    private void sample(int outputs, int vocabulary) {
         cases.add(
                 Level.SMOKE,
                 "Sample",
@@ -123,8 +130,11 @@ final class ChoiceFamilies {
                         "SAMPLE-008",
                         "SAMPLE-009"),
                 "samplesByCounter",
-                "O=" + rows + "/V=" + width,
-                (id, seed) -> {
+                "O=" + outputs + "/V=" + vocabulary,
+                shape(outputs, vocabulary),
+                (id, seed, shape) -> {
+                    int rows = shape.get("O");
+                    int width = shape.get("V");
                     RandomStream stream = RandomStream.of(id, seed, "sampling");
                     double[] logits = new double[rows * width];
                     for (int index = 0; index < logits.length; index++) {

@@ -41,15 +41,17 @@ final class CommunicationFamilies {
         }
     }
 
-    private void allReduce(DType dtype, int tokens) {
+    private void allReduce(DType dtype, int count) {
         cases.add(
                 Level.SMOKE,
                 "AllReduce",
-                ElementFamilies.name(dtype),
+                Tensors.name(dtype),
                 List.of("COMM-001", "FORMAT-010", "RUN-011"),
                 "copiesOverOneRank",
-                ElementFamilies.name(dtype) + "/T=" + tokens,
-                (id, seed) -> {
+                Tensors.name(dtype) + "/T=" + count,
+                CaseShape.FIXED.and("T", count, 0),
+                (id, seed, shape) -> {
+                    int tokens = shape.get("T");
                     GraphBuilder builder = new GraphBuilder("all-reduce");
                     Value x = builder.input("x", rows(dtype));
                     builder.output("y", builder.allReduce("all_reduce", x, 1));
@@ -63,15 +65,17 @@ final class CommunicationFamilies {
                 });
     }
 
-    private void exchange(int[] load) {
+    private void exchange(int[] loads) {
         cases.add(
                 Level.SMOKE,
                 "AllToAll",
                 "bf16",
                 List.of("COMM-002", "FORMAT-010", "RUN-015"),
                 "keepsRowsOverOneRank",
-                "load=" + Arrays.toString(load).replace(" ", ""),
-                (id, seed) -> {
+                "load=" + Arrays.toString(loads).replace(" ", ""),
+                GroupedProductFamilies.loads(loads),
+                (id, seed, shape) -> {
+                    int[] load = GroupedProductFamilies.loads(shape);
                     GraphBuilder builder = new GraphBuilder("all-to-all");
                     Node node = exchange(builder, load.length);
                     builder.output("received", node.results().get(0));
@@ -99,15 +103,17 @@ final class CommunicationFamilies {
                 });
     }
 
-    private void roundTrip(int[] load) {
+    private void roundTrip(int[] loads) {
         cases.add(
                 Level.SMOKE,
                 "AllToAllReturn",
                 "bf16",
                 List.of("COMM-003", "COMM-002", "FORMAT-010", "RUN-015"),
                 "bringsEveryRowBack",
-                "load=" + Arrays.toString(load).replace(" ", ""),
-                (id, seed) -> {
+                "load=" + Arrays.toString(loads).replace(" ", ""),
+                GroupedProductFamilies.loads(loads),
+                (id, seed, shape) -> {
+                    int[] load = GroupedProductFamilies.loads(shape);
                     GraphBuilder builder = new GraphBuilder("all-to-all-return");
                     Node sent = exchange(builder, load.length);
                     Value received = sent.results().get(0);

@@ -53,10 +53,10 @@ final class EdgeFamilies {
         cases.add(
                 Level.SMOKE,
                 "Rope",
-                ElementFamilies.name(dtype),
+                Tensors.name(dtype),
                 List.of("ROPE-006", "RUN-015", "ROPE-005"),
                 "letsPaddingChangeNoOtherRow",
-                ElementFamilies.name(dtype),
+                Tensors.name(dtype),
                 (id, seed) -> {
                     int width = 8;
                     // At position 0 a row is copied, so rows between padding are known to the bit.

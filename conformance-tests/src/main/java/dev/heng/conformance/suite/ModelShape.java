@@ -81,6 +81,11 @@ record ModelShape(
      */
     record Experts(Op.Route route, boolean biased, int width, int shared) {}
 
+    /** Returns the same model with another number of layers. */
+    ModelShape withLayers(int layers) {
+        return new ModelShape(name, hidden, layers, denseLayers, denseWidth, attention, experts, vocabulary, epsilon);
+    }
+
     /** DeepSeek-V3's computation: compressed queries, YaRN, sigmoid router with groups and bias, one shared expert. */
     static ModelShape deepSeekV3() {
         return new ModelShape(

@@ -40,7 +40,7 @@ final class ProbeExperiments {
 
     static void addTo(CaseList cases) {
         for (DType dtype : List.of(DType.F32, DType.BF16, DType.F16)) {
-            String name = ElementFamilies.name(dtype);
+            String name = Tensors.name(dtype);
             for (int batch : BATCHES) {
                 cases.experiment(
                         Level.SMOKE,

@@ -17,13 +17,12 @@ import dev.heng.spi.tensor.Quantization;
 import dev.heng.spi.tensor.Shape;
 import dev.heng.spi.tensor.TensorType;
 import java.util.ArrayList;
-import java.util.Arrays;
 import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
 import org.jspecify.annotations.Nullable;
 
-/** Cases of Linear and GroupedLinear in every weight and activation format. */
+/** Cases of Linear in every weight and activation format. */
 final class ProductFamilies {
 
     private static final int[][] SMOKE_SHAPES = {{0, 5, 8}, {1, 1, 1}, {3, 7, 33}, {5, 16, 129}, {2, 130, 200}};
@@ -35,49 +34,9 @@ final class ProductFamilies {
         this.cases = cases;
     }
 
-    /** A weight format, its name in ids and the rules of its layout. */
-    private record Format(String name, DType dtype, Quantization quantization, List<String> rules) {
-        TensorType type(long... shape) {
-            return new TensorType(dtype, Shape.of(shape), quantization);
-        }
-    }
-
-    private static final List<Format> FORMATS = List.of(
-            new Format("f32", DType.F32, Quantization.NONE, List.of("QUANT-004")),
-            new Format("bf16", DType.BF16, Quantization.NONE, List.of("QUANT-004", "FORMAT-005")),
-            new Format("f16", DType.F16, Quantization.NONE, List.of("QUANT-004", "FORMAT-006")),
-            fp8("fp8-f32", 128, DType.F32),
-            fp8("fp8-bf16", 128, DType.BF16),
-            fp8("fp8-e8m0", 128, DType.F8_E8M0),
-            fp8("fp8-f32-block32", 32, DType.F32),
-            int8("int8-f32", DType.F32),
-            int8("int8-f16", DType.F16),
-            int8("int8-bf16", DType.BF16),
-            int4("int4-g32-bf16", 32, DType.BF16, false),
-            int4("int4-g128-f16", 128, DType.F16, false),
-            int4("int4-g32-f32-zero", 32, DType.F32, true),
-            int4("int4-g20-bf16-zero", 20, DType.BF16, true));
-
-    private static Format fp8(String name, int block, DType scale) {
-        List<String> rules = new ArrayList<>(List.of("QUANT-010", "QUANT-011", "QUANT-012", "FORMAT-007"));
-        if (scale == DType.F8_E8M0) {
-            rules.add("FORMAT-008");
-        }
-        return new Format(name, DType.F8_E4M3, new Quantization.Fp8Blocks(block, block, scale), rules);
-    }
-
-    private static Format int8(String name, DType scale) {
-        return new Format(name, DType.I8, new Quantization.Int8Channels(scale), List.of("QUANT-020"));
-    }
-
-    private static Format int4(String name, int group, DType scale, boolean zeroPoints) {
-        List<String> rules = List.of("QUANT-030", "QUANT-031", zeroPoints ? "QUANT-032" : "QUANT-033");
-        return new Format(name, DType.I4, new Quantization.Int4Groups(group, scale, zeroPoints), rules);
-    }
-
     static void addTo(CaseList cases) {
         ProductFamilies families = new ProductFamilies(cases);
-        for (Format format : FORMATS) {
+        for (WeightFormat format : WeightFormat.ALL) {
             boolean plain = format.quantization() instanceof Quantization.None;
             DType activations = plain ? format.dtype() : DType.BF16;
             families.sweep(format, activations, ActivationFormat.FLOAT);
@@ -131,15 +90,12 @@ final class ProductFamilies {
                         false);
                 families.exactIntegers(format);
             }
-            families.grouped(format, activations, ActivationFormat.FLOAT);
         }
-        families.grouped(FORMATS.get(7), DType.BF16, ActivationFormat.INT8_PER_TOKEN);
-        families.grouped(FORMATS.get(3), DType.BF16, ActivationFormat.FP8_PER_TOKEN_128);
     }
 
     /** Adds a product in the shape of a released model's matrix, in BF16. */
     static void real(CaseList cases, Level level, String name, int n, int k, int tokens) {
-        Format format = FORMATS.get(1);
+        WeightFormat format = WeightFormat.BF16;
         cases.add(
                 level,
                 "Linear",
@@ -147,22 +103,14 @@ final class ProductFamilies {
                 List.of("LINEAR-001", "LINEAR-005", "LINEAR-002"),
                 "multipliesInTheShapeOfAModel",
                 name + "/T=" + tokens + ",N=" + n + ",K=" + k,
-                (id, seed) -> linear(
-                        id,
-                        seed,
-                        format,
-                        format.dtype(),
-                        ActivationFormat.FLOAT,
-                        MatrixFill.UNIFORM,
-                        tokens,
-                        n,
-                        k,
-                        false));
+                shape(tokens, n, k),
+                (id, seed, at) -> linear(
+                        id, seed, format, format.dtype(), ActivationFormat.FLOAT, MatrixFill.UNIFORM, at, false));
     }
 
     /** Adds products of one number of tokens: kernels change by it, and some are wrong for a few. */
     static void tokens(CaseList cases, Level level, int tokens) {
-        for (Format format : List.of(FORMATS.get(1), FORMATS.get(3))) {
+        for (WeightFormat format : List.of(WeightFormat.BF16, WeightFormat.FP8)) {
             cases.add(
                     level,
                     "Linear",
@@ -170,21 +118,17 @@ final class ProductFamilies {
                     List.of("LINEAR-005", "LINEAR-001"),
                     "multipliesAnyNumberOfTokens",
                     format.name() + "/T=" + tokens,
-                    (id, seed) -> linear(
-                            id,
-                            seed,
-                            format,
-                            DType.BF16,
-                            ActivationFormat.FLOAT,
-                            MatrixFill.UNIFORM,
-                            tokens,
-                            33,
-                            144,
-                            false));
+                    shape(tokens, 33, 144),
+                    (id, seed, at) -> linear(
+                            id, seed, format, DType.BF16, ActivationFormat.FLOAT, MatrixFill.UNIFORM, at, false));
         }
     }
 
-    private void sweep(Format format, DType activations, ActivationFormat activation) {
+    private static CaseShape shape(int tokens, int n, int k) {
+        return CaseShape.FIXED.and("T", tokens, 0).and("N", n, 1).and("K", k, 1);
+    }
+
+    private void sweep(WeightFormat format, DType activations, ActivationFormat activation) {
         for (int[] shape : SMOKE_SHAPES) {
             for (MatrixFill fill : List.of(MatrixFill.UNIFORM, MatrixFill.ONE_HOT)) {
                 linear(
@@ -215,7 +159,7 @@ final class ProductFamilies {
 
     private void linear(
             Level level,
-            Format format,
+            WeightFormat format,
             DType activations,
             ActivationFormat activation,
             MatrixFill fill,
@@ -233,8 +177,8 @@ final class ProductFamilies {
         if (fill == MatrixFill.NON_FINITE_ROWS) {
             rules.add("LINEAR-004");
         }
-        String variant = format.name() + "/x=" + ElementFamilies.name(activations) + "/" + activation + "/T=" + t
-                + ",N=" + n + ",K=" + k + "/fill=" + fill;
+        String variant = format.name() + "/x=" + Tensors.name(activations) + "/" + activation + "/T=" + t + ",N=" + n
+                + ",K=" + k + "/fill=" + fill;
         cases.add(
                 level,
                 "Linear",
@@ -242,10 +186,12 @@ final class ProductFamilies {
                 rules,
                 "multipliesWithinTheUnitsBound",
                 variant,
-                (id, seed) -> linear(id, seed, format, activations, activation, fill, t, n, k, withBias));
+                shape(t, n, k),
+                (id, seed, at) -> linear(id, seed, format, activations, activation, fill, at, withBias));
     }
 
-    private static List<String> activationRules(ActivationFormat activation) {
+    /** Returns the rules of a rounding of activations. */
+    static List<String> activationRules(ActivationFormat activation) {
         return switch (activation) {
             case FLOAT -> List.of("QUANT-040");
             case INT8_PER_TOKEN -> List.of("QUANT-041", "QUANT-042");
@@ -257,14 +203,15 @@ final class ProductFamilies {
     private static Scenario linear(
             String id,
             long seed,
-            Format format,
+            WeightFormat format,
             DType activations,
             ActivationFormat activation,
             MatrixFill fill,
-            int t,
-            int n,
-            int k,
+            CaseShape shape,
             boolean withBias) {
+        int t = shape.get("T");
+        int n = shape.get("N");
+        int k = shape.get("K");
         boolean sparse = fill == MatrixFill.ONE_HOT;
         TensorType type = format.type(n, k);
         StoredWeight weight = StoredWeight.draw(
@@ -321,7 +268,7 @@ final class ProductFamilies {
                 (_, outputs, profile) -> rows.judge("y", Checks.output(outputs, "y"), profile));
     }
 
-    private void exactIntegers(Format format) {
+    private void exactIntegers(WeightFormat format) {
         // Sums within 2^8 are exact for every unit that keeps 8 bits, and exact in the output for rows near the top.
         int bits = Math.min(11, HostTensor.format(format.dtype()).significandBits());
         cases.add(
@@ -331,17 +278,21 @@ final class ProductFamilies {
                 List.of("LINEAR-001", "LINEAR-005", "FORMAT-001"),
                 "multipliesIntegersExactly",
                 format.name() + "/T=7,N=37,K=67",
-                (id, seed) -> {
+                shape(7, 37, 67),
+                (id, seed, shape) -> {
+                    int t = shape.get("T");
+                    int n = shape.get("N");
+                    int k = shape.get("K");
                     ExactProductFill.Operands operands = ExactProductFill.fill(
-                            RandomStream.of(id, seed, "operands"), HostTensor.format(format.dtype()), bits, 7, 37, 67);
-                    TensorType type = format.type(37, 67);
+                            RandomStream.of(id, seed, "operands"), HostTensor.format(format.dtype()), bits, t, n, k);
+                    TensorType type = format.type(n, k);
                     StoredWeight weight =
                             StoredWeight.plain(type, operands.weights().values());
                     double[] x = operands.activations().values();
                     double[] exact =
-                            ProductMoments.of(x, weight.real(), 7, 37, 67).exact();
+                            ProductMoments.of(x, weight.real(), t, n, k).exact();
                     Scenario scenario =
-                            scenario(format.dtype(), type, weight, x, null, ActivationFormat.FLOAT, 7, 37, 67, false);
+                            scenario(format.dtype(), type, weight, x, null, ActivationFormat.FLOAT, t, n, k, false);
                     Degeneracy found = operands.activations()
                             .degeneracy()
                             .and(operands.weights().degeneracy());
@@ -353,113 +304,5 @@ final class ProductFamilies {
                             found,
                             true);
                 });
-    }
-
-    private void grouped(Format format, DType activations, ActivationFormat activation) {
-        List<String> rules = new ArrayList<>(List.of("GROUPED-001", "GROUPED-002", "GROUPED-003", "QUANT-003"));
-        rules.addAll(format.rules());
-        rules.addAll(activationRules(activation));
-        // Rows of each expert: empty ones first, between and last; one with nearly all; none at all.
-        int[][] loads = {{0, 3, 0, 1, 0}, {0, 0, 0, 0, 13}, {0, 0, 0, 0, 0}, {2, 1, 2, 1, 2}};
-        for (int[] load : loads) {
-            for (MatrixFill fill : List.of(MatrixFill.UNIFORM, MatrixFill.ONE_HOT)) {
-                int rows = Arrays.stream(load).sum();
-                String variant = format.name() + "/" + activation + "/rows=" + rows
-                        + Arrays.toString(load).replace(" ", "") + "/fill=" + fill;
-                cases.add(
-                        Level.SMOKE,
-                        "GroupedLinear",
-                        format.name(),
-                        rules,
-                        "multipliesEachRowByItsExpert",
-                        variant,
-                        (id, seed) -> grouped(id, seed, format, activations, activation, fill, load));
-            }
-        }
-    }
-
-    private static Scenario grouped(
-            String id,
-            long seed,
-            Format format,
-            DType activations,
-            ActivationFormat activation,
-            MatrixFill fill,
-            int[] load) {
-        int experts = load.length;
-        int n = 19;
-        int k = 136;
-        int used = Arrays.stream(load).sum();
-        int capacity = used + 3;
-        int[] offsets = new int[experts + 1];
-        for (int expert = 0; expert < experts; expert++) {
-            offsets[expert + 1] = offsets[expert] + load[expert];
-        }
-        TensorType type = format.type(experts, n, k);
-        boolean sparse = fill == MatrixFill.ONE_HOT;
-        StoredWeight weight = StoredWeight.draw(
-                RandomStream.of(id, seed, "weight"),
-                type,
-                fill,
-                sparse ? StoredWeight.Scales.DISTINCT : StoredWeight.Scales.ALIKE);
-        FilledMatrix filled = fill.fill(
-                RandomStream.of(id, seed, "x"), HostTensor.format(activations), Operand.ACTIVATIONS, capacity, k);
-        double[] x = filled.values().clone();
-        Arrays.fill(x, used * k, x.length, Double.NaN);
-        GraphBuilder builder = new GraphBuilder("grouped");
-        Value rows = builder.input("rows", TensorType.of(activations, Dim.of(Dim.TOKENS), Dim.of(k)));
-        Value bounds = builder.input("offsets", TensorType.of(DType.I32, Shape.of(experts + 1)));
-        Value matrix = builder.weight("experts", type);
-        builder.output("y", builder.groupedLinear("grouped", rows, bounds, matrix, activation, activations));
-        Judge judge = (_, outputs, profile) -> {
-            HostTensor got = Checks.output(outputs, "y");
-            List<Check> checks = new ArrayList<>();
-            for (int expert = 0; expert < experts; expert++) {
-                int from = offsets[expert];
-                int to = offsets[expert + 1];
-                if (from == to) {
-                    continue;
-                }
-                double[] own = Arrays.copyOfRange(weight.real(), expert * n * k, (expert + 1) * n * k);
-                ProductRows part = new ProductRows(
-                        activations,
-                        new TensorType(format.dtype(), Shape.of(n, k), format.quantization()),
-                        activation,
-                        Arrays.copyOfRange(x, from * k, to * k),
-                        own,
-                        null,
-                        to - from,
-                        n,
-                        k,
-                        fill.isSignedIndependent());
-                HostTensor slice = got(got, from, to, n);
-                checks.addAll(part.judge("y of expert " + expert, slice, profile));
-            }
-            if (used == 0) {
-                checks.add(Checks.bits("no rows", got(got, 0, 0, n), got(got, 0, 0, n)));
-            }
-            return checks;
-        };
-        return new Scenario(
-                builder.build(),
-                Map.of("experts", weight),
-                List.of(Scenario.Step.of(
-                        Map.of(Dim.TOKENS, (long) capacity),
-                        Map.of(
-                                "rows",
-                                HostTensor.floats(activations, new int[] {capacity, k}, x),
-                                "offsets",
-                                HostTensor.ints(new int[] {experts + 1}, offsets)))),
-                judge,
-                filled.degeneracy(),
-                false);
-    }
-
-    private static HostTensor got(HostTensor whole, int from, int to, int width) {
-        int bytes = whole.dtype().bits() / 8 * width;
-        return new HostTensor(
-                whole.dtype(),
-                new int[] {to - from, width},
-                Arrays.copyOfRange(whole.bytes(), from * bytes, to * bytes));
     }
 }

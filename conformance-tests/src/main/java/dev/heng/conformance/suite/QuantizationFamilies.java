@@ -82,10 +82,10 @@ final class QuantizationFamilies {
         cases.add(
                 Level.SMOKE,
                 "Linear",
-                ElementFamilies.name(stored),
+                Tensors.name(stored),
                 List.of("QUANT-043", rule, "QUANT-053", "LINEAR-004"),
                 "roundsAwkwardRows",
-                ElementFamilies.name(dtype) + "/" + format,
+                Tensors.name(dtype) + "/" + format,
                 (id, seed) -> {
                     TensorType type = new TensorType(stored, Shape.of(N, K), quantization);
                     StoredWeight weight = StoredWeight.draw(
@@ -164,7 +164,7 @@ final class QuantizationFamilies {
                 "f8_e4m3",
                 List.of("FORMAT-007", "QUANT-010", "QUANT-011"),
                 "readsEveryCode",
-                ElementFamilies.name(dtype),
+                Tensors.name(dtype),
                 (_, _) -> {
                     int n = 130;
                     int k = 132;
@@ -222,7 +222,7 @@ final class QuantizationFamilies {
                 "f8_e4m3",
                 List.of("QUANT-012", "FORMAT-007", "LINEAR-004"),
                 "readsCodesOfNaN",
-                ElementFamilies.name(dtype),
+                Tensors.name(dtype),
                 (_, _) -> {
                     int n = 9;
                     int k = 8;
@@ -249,7 +249,7 @@ final class QuantizationFamilies {
                     "f8_e4m3",
                     List.of("FORMAT-008", "QUANT-012", "FORMAT-003"),
                     "scalesByTheEndsOfE8M0",
-                    ElementFamilies.name(dtype) + (moderate ? "/far" : "/ends"),
+                    Tensors.name(dtype) + (moderate ? "/far" : "/ends"),
                     (_, _) -> {
                         int n = 260;
                         int k = 8;

@@ -34,7 +34,12 @@ final class RoutingFamilies {
     }
 
     /** A router as a released model has it, or one that is awkward on purpose. */
-    private record Router(String name, RoutingRule rule) {}
+    private record Router(String name, RoutingRule rule) {
+        /** Returns when it is looked at: those with most experts take longest and are released least. */
+        Level level() {
+            return rule.experts() > 256 ? Level.REQUIRED : Level.SMOKE;
+        }
+    }
 
     private static RoutingRule rule(
             int experts,
@@ -93,19 +98,42 @@ final class RoutingFamilies {
                             RoutingRule.Score.SQRT_SOFTPLUS,
                             RoutingRule.GroupScore.MAXIMUM,
                             RoutingRule.MaskedAs.NEGATIVE_INFINITY,
-                            1.5)));
+                            1.5)),
+            // More experts than 256, and numbers of them that are no power of two: kernels are written for those.
+            new Router(
+                    "e288",
+                    rule(
+                            288,
+                            1,
+                            1,
+                            8,
+                            RoutingRule.Score.SIGMOID,
+                            RoutingRule.GroupScore.MAXIMUM,
+                            RoutingRule.MaskedAs.NEGATIVE_INFINITY,
+                            2.5)),
+            new Router(
+                    "e512",
+                    rule(
+                            512,
+                            1,
+                            1,
+                            10,
+                            RoutingRule.Score.SOFTMAX,
+                            RoutingRule.GroupScore.MAXIMUM,
+                            RoutingRule.MaskedAs.NEGATIVE_INFINITY,
+                            1)));
 
     static void addTo(CaseList cases) {
         RoutingFamilies families = new RoutingFamilies(cases);
         for (Router router : ROUTERS) {
             for (RoutingFill fill : RoutingFill.values()) {
                 boolean main = router.name().equals("v3");
-                families.route(Level.SMOKE, router, fill, main ? 33 : 9);
+                families.route(router.level(), router, fill, main ? 33 : 9);
                 if (main) {
                     families.route(Level.REQUIRED, router, fill, 130);
                 }
             }
-            families.route(Level.SMOKE, router, RoutingFill.NORMAL_SMALL_BIAS, 0);
+            families.route(router.level(), router, RoutingFill.NORMAL_SMALL_BIAS, 0);
             families.notANumber(router);
         }
         for (int tokens : new int[] {0, 1, 3, 17}) {
@@ -154,11 +182,39 @@ final class RoutingFamilies {
             case IDENTICAL_ROWS -> List.of("ROUTE-001", "ROUTE-002");
         };
         String variant = router.name() + "/T=" + tokens + "/fill=" + fill;
-        cases.add(level, "Route", "f32", rules, "choosesAndWeighs", variant, (id, seed) -> {
-            RoutingInputs inputs = fill.fill(
-                    RandomStream.of(id, seed, "routing"), tokens, router.rule().experts());
-            return route(router.rule(), inputs);
+        RoutingRule own = router.rule();
+        CaseShape shape = CaseShape.FIXED
+                .and("T", tokens, 0)
+                .and("groups", own.groups(), 1)
+                .and("experts", own.groupSize(), 1)
+                .and("kept", own.keptGroups(), 1)
+                .and("k", own.chosen(), 1)
+                .where(one -> isRule(own, one));
+        cases.add(level, "Route", "f32", rules, "choosesAndWeighs", variant, shape, (id, seed, at) -> {
+            RoutingRule rule = at(own, at);
+            RoutingInputs inputs = fill.fill(RandomStream.of(id, seed, "routing"), at.get("T"), rule.experts());
+            return route(rule, inputs);
         });
+    }
+
+    /** Returns whether a router can have these sizes, of which experts are those of a group: enough of them in the groups that are kept. */
+    private static boolean isRule(RoutingRule own, CaseShape shape) {
+        int groups = shape.get("groups");
+        int experts = shape.get("experts");
+        boolean ranked = groups == 1 || own.groupScore() == RoutingRule.GroupScore.MAXIMUM || experts >= 2;
+        return ranked && shape.get("kept") <= groups && shape.get("k") <= shape.get("kept") * experts;
+    }
+
+    private static RoutingRule at(RoutingRule own, CaseShape shape) {
+        return rule(
+                shape.get("groups") * shape.get("experts"),
+                shape.get("groups"),
+                shape.get("kept"),
+                shape.get("k"),
+                own.score(),
+                own.groupScore(),
+                own.maskedAs(),
+                own.factor());
     }
 
     /** Returns a scenario of one router over {@code inputs}. */
@@ -208,7 +264,7 @@ final class RoutingFamilies {
 
     private void notANumber(Router router) {
         cases.add(
-                Level.SMOKE,
+                router.level(),
                 "Route",
                 "f32",
                 List.of("ROUTE-011", "ROUTE-012"),
@@ -235,17 +291,24 @@ final class RoutingFamilies {
             cases.add(
                     Level.SMOKE,
                     "Dispatch",
-                    ElementFamilies.name(dtype),
+                    Tensors.name(dtype),
                     List.of("DISPATCH-001", "DISPATCH-002", "DISPATCH-003", "DISPATCH-004", "RUN-015", "FORMAT-010"),
                     "sortsRowsByExpert",
-                    ElementFamilies.name(dtype) + "/T=" + tokens + "/local=" + local,
-                    (id, seed) -> dispatch(id, seed, dtype, tokens, local));
+                    Tensors.name(dtype) + "/T=" + tokens + "/local=" + local,
+                    CaseShape.FIXED
+                            .and("T", tokens, 0)
+                            .and("local", local, 1)
+                            .and("k", 4, 1)
+                            .and("W", 5, 1),
+                    (id, seed, shape) -> dispatch(id, seed, dtype, shape));
         }
     }
 
-    private static Scenario dispatch(String id, long seed, DType dtype, int tokens, int local) {
-        int k = 4;
-        int width = 5;
+    private static Scenario dispatch(String id, long seed, DType dtype, CaseShape shape) {
+        int tokens = shape.get("T");
+        int local = shape.get("local");
+        int k = shape.get("k");
+        int width = shape.get("W");
         int first = 3;
         GraphBuilder builder = new GraphBuilder("dispatch");
         Value x = builder.input("x", TensorType.of(dtype, Dim.of(Dim.TOKENS), Dim.of(width)));
@@ -322,16 +385,18 @@ final class RoutingFamilies {
         cases.add(
                 Level.SMOKE,
                 "Combine",
-                ElementFamilies.name(dtype),
+                Tensors.name(dtype),
                 List.of("COMBINE-001", "COMBINE-002", "COMBINE-003", "RUN-015"),
                 "sumsEachTokensExperts",
-                ElementFamilies.name(dtype) + "/T=" + tokens,
-                (id, seed) -> combine(id, seed, dtype, tokens));
+                Tensors.name(dtype) + "/T=" + tokens,
+                CaseShape.FIXED.and("T", tokens, 0).and("k", 3, 1).and("W", 9, 1),
+                (id, seed, shape) -> combine(id, seed, dtype, shape));
     }
 
-    private static Scenario combine(String id, long seed, DType dtype, int tokens) {
-        int k = 3;
-        int width = 9;
+    private static Scenario combine(String id, long seed, DType dtype, CaseShape shape) {
+        int tokens = shape.get("T");
+        int k = shape.get("k");
+        int width = shape.get("W");
         int capacity = tokens * k;
         GraphBuilder builder = new GraphBuilder("combine");
         Value rows =

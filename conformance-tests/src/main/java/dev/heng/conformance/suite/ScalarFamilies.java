@@ -65,10 +65,10 @@ final class ScalarFamilies {
         cases.add(
                 Level.SMOKE,
                 "Swiglu",
-                ElementFamilies.name(dtype),
+                Tensors.name(dtype),
                 List.of("NUM-003", "SWIGLU-001", "SWIGLU-002", "FORMAT-003", "FORMAT-004"),
                 "gatesEveryNumber",
-                ElementFamilies.name(dtype),
+                Tensors.name(dtype),
                 (_, _) -> {
                     GraphBuilder builder = new GraphBuilder("silu");
                     Value gate = builder.input("gate", rows(dtype, WIDTH));
@@ -114,7 +114,7 @@ final class ScalarFamilies {
                 "f32",
                 List.of("NUM-003", "ROUTE-002", "ROUTE-008", "ROUTE-010"),
                 "scoresEveryNumber",
-                ElementFamilies.name(dtype) + "/" + score,
+                Tensors.name(dtype) + "/" + score,
                 (_, _) -> {
                     RoutingRule rule = new RoutingRule(
                             experts,
@@ -143,10 +143,10 @@ final class ScalarFamilies {
         cases.add(
                 Level.SMOKE,
                 "Cast",
-                ElementFamilies.name(to),
+                Tensors.name(to),
                 List.of("CAST-001", "FORMAT-002", "FORMAT-003", "FORMAT-004"),
                 "roundsEveryNumber",
-                ElementFamilies.name(from) + "-to-" + ElementFamilies.name(to),
+                Tensors.name(from) + "-to-" + Tensors.name(to),
                 (_, _) -> cast(patterns(from), to));
     }
 
@@ -166,10 +166,10 @@ final class ScalarFamilies {
         cases.add(
                 Level.SMOKE,
                 "Cast",
-                ElementFamilies.name(to),
+                Tensors.name(to),
                 List.of("CAST-001", "FORMAT-002", "FORMAT-003"),
                 "roundsEveryTie",
-                "f32-to-" + ElementFamilies.name(to),
+                "f32-to-" + Tensors.name(to),
                 (_, _) -> {
                     // BF16's ties lie at the sixteenth bit; F16's at the twelfth and, below its normal range, above it.
                     long[] low = {0, 1, 0x0fff, 0x1000, 0x1001, 0x7fff, 0x8000, 0x8001, 0xffff};
@@ -189,10 +189,10 @@ final class ScalarFamilies {
         cases.add(
                 Level.SMOKE,
                 "Rope",
-                ElementFamilies.name(dtype),
+                Tensors.name(dtype),
                 List.of("ROPE-003", "ROPE-001", "ROPE-004", "NUM-003"),
                 "rotatesFarPositionsWithYarn",
-                ElementFamilies.name(dtype),
+                Tensors.name(dtype),
                 (id, seed) -> {
                     int dims = 64;
                     int heads = 2;

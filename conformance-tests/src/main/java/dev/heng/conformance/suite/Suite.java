@@ -26,8 +26,12 @@ public final class Suite {
     public static Suite standard() {
         CaseList cases = new CaseList();
         ProbeExperiments.addTo(cases);
+        CopyFamilies.addTo(cases);
         ElementFamilies.addTo(cases);
+        NormFamilies.addTo(cases);
+        RotationFamilies.addTo(cases);
         ProductFamilies.addTo(cases);
+        GroupedProductFamilies.addTo(cases);
         AttentionFamilies.addTo(cases);
         RoutingFamilies.addTo(cases);
         ChoiceFamilies.addTo(cases);

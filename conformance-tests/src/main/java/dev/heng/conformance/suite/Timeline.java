@@ -47,6 +47,31 @@ final class Timeline {
         }
     }
 
+    /**
+     * Returns the shape of lengths: sequences, steps, and what no sequence outgrows. A shape with less of them is the plan cut off there, so that
+     * it is a plan as well.
+     *
+     * @param lengths as of the constructor
+     */
+    static CaseShape shape(int[][] lengths) {
+        int longest = Arrays.stream(lengths[lengths.length - 1]).max().orElse(0);
+        return CaseShape.FIXED
+                .and("sequences", lengths[0].length, 1)
+                .and("steps", lengths.length, 1)
+                .and("longest", longest, Math.min(1, longest));
+    }
+
+    /** Returns lengths cut to a shape that {@link #shape} made of them. */
+    static int[][] lengths(int[][] lengths, CaseShape shape) {
+        int[][] cut = new int[shape.get("steps")][shape.get("sequences")];
+        for (int step = 0; step < cut.length; step++) {
+            for (int sequence = 0; sequence < cut[step].length; sequence++) {
+                cut[step][sequence] = Math.min(lengths[step][sequence], shape.get("longest"));
+            }
+        }
+        return cut;
+    }
+
     /** Returns the number of steps. */
     int steps() {
         return lengths.length;

@@ -15,6 +15,7 @@ import dev.heng.conformance.suite.Check;
 import dev.heng.conformance.suite.ConformanceCase;
 import dev.heng.conformance.suite.Level;
 import dev.heng.conformance.suite.Suite;
+import java.time.Duration;
 import java.util.ArrayList;
 import java.util.HashSet;
 import java.util.List;
@@ -85,7 +86,8 @@ final class ReplayTest {
     }
 
     private static CaseResult first(Fault fault, int number, ConformanceCase one) {
-        RunRequest request = new RunRequest("planted:" + number, Level.SMOKE, one.id(), 7, RunRequest.DEFAULT_LIMIT);
+        RunRequest request = new RunRequest("planted:" + number, Level.SMOKE, one.id(), 7, RunRequest.DEFAULT_LIMIT)
+                .shrinkingFor(Duration.ZERO);
         return ParityRun.run(SUITE, request, () -> fault.plant(Backends.reference()), Backends::reference)
                 .results()
                 .getFirst();

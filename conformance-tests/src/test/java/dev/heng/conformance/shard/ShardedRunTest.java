@@ -8,10 +8,12 @@ import dev.heng.conformance.run.CaseResult;
 import dev.heng.conformance.run.CaseState;
 import dev.heng.conformance.run.RunReport;
 import dev.heng.conformance.run.RunRequest;
+import dev.heng.conformance.run.Shrunk;
 import dev.heng.conformance.suite.Level;
 import dev.heng.conformance.suite.Suite;
 import java.time.Duration;
 import java.util.List;
+import java.util.Objects;
 import java.util.regex.Pattern;
 import org.junit.jupiter.api.Test;
 
@@ -51,6 +53,10 @@ final class ShardedRunTest {
         CaseResult victim = victim(run(MisbehavingProvider.Manner.NULL_WRITE), CaseState.CRASH);
         assertSays("status 1; SIGSEGV \\(0xb\\) at pc.*at C .*Java_com_sun_jna", victim.reason());
         assertTrue(victim.replay().contains("misbehaving:0 --case 'smoke_ADD_001_roundsTheSumOnce/f32/"));
+        // Each smaller shape that crashes too costs a process, and no other case.
+        Shrunk shrunk = Objects.requireNonNull(victim.shrunk());
+        assertTrue(shrunk.id().endsWith("@T=1,W=1"), shrunk.id());
+        assertTrue(shrunk.minimal());
     }
 
     @Test

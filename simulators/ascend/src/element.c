@@ -45,17 +45,27 @@ static uint16_t to_bfloat(double value) {
     return (uint16_t)(bits >> 16);
 }
 
-static char *address(const sim_view *view, int64_t index) {
-    if (view->dense) return view->data + (view->offset + index) * (int64_t)bytes_of(view->dtype);
+/* The place of an element in its storage, in elements. */
+static int64_t place(const sim_view *view, int64_t index) {
+    if (view->dense) return view->offset + index;
     int64_t at = view->offset;
     for (int d = view->rank - 1; d >= 0; d--) {
         at += index % view->dims[d] * view->strides[d];
         index /= view->dims[d];
     }
-    return view->data + at * (int64_t)bytes_of(view->dtype);
+    return at;
+}
+
+static char *address(const sim_view *view, int64_t index) {
+    return view->data + place(view, index) * (int64_t)bytes_of(view->dtype);
 }
 
 double sim_get(const sim_view *view, int64_t index) {
+    if (view->dtype == ACL_INT4) { /* two's complement, the lower half of a byte first */
+        int64_t at = place(view, index);
+        int code = ((const uint8_t *)view->data)[at / 2] >> (at % 2 * 4) & 15;
+        return code - (code & 8) * 2;
+    }
     const char *at = address(view, index);
     switch (view->dtype) {
         case ACL_FLOAT: { float f; memcpy(&f, at, 4); return f; }
@@ -83,6 +93,13 @@ void sim_put(const sim_view *view, int64_t index, double value) {
         case ACL_INT64: { int64_t i = (int64_t)value; memcpy(at, &i, 8); break; }
         default: break;
     }
+}
+
+double sim_rounded(aclDataType type, double value) {
+    double cell = 0;
+    sim_view one = {.dtype = type, .dense = true, .data = (char *)&cell};
+    sim_put(&one, 0, value);
+    return sim_get(&one, 0);
 }
 
 void sim_move(const sim_view *to, int64_t to_index, const sim_view *from, int64_t from_index) {

@@ -92,6 +92,7 @@ static int bit(aclDataType type) {
         case ACL_INT8: return I8;
         case ACL_INT32: return I32;
         case ACL_INT64: return I64;
+        case ACL_INT4: return I4;
         default: return 0;
     }
 }
@@ -155,6 +156,18 @@ void sim_single(sim_call *call, const char *name, const aclTensorList *list, int
     bool one = sim_list_lives(list) && list->size == 1;
     if (list && !one) reject(call, ACLNN_ERR_PARAM_INVALID, "the simulator", "lists of one tensor are simulated");
     add(call, name, one ? list->tensors[0] : 0, types, output);
+}
+
+void sim_single_optional(sim_call *call, const char *name, const aclTensorList *list, int types) {
+    if (!call) return;
+    if (list) sim_single(call, name, list, types, false);
+    else add(call, name, 0, types, false);
+}
+
+void sim_bool(sim_call *call, const char *name, bool value) {
+    unsigned char bits;
+    memcpy(&bits, &value, 1);
+    sim_require(call, bits <= 1, "C++: a bool is 0 or 1", "%s is 0x%02x", name, bits);
 }
 
 void sim_absent(sim_call *call, const char *name, const void *argument) {
@@ -312,6 +325,7 @@ static const char *view_fault(const sim_view *view) {
     if (!sim_elements(view)) return 0;
     int64_t last = view->offset;
     for (int i = 0; i < view->rank; i++) last += (view->dims[i] - 1) * view->strides[i];
+    if (view->dtype == ACL_INT4) return sim_device_fault(view->data + view->offset / 2, (size_t)(last / 2 - view->offset / 2 + 1));
     size_t size = aclDataTypeSize(view->dtype);
     return sim_device_fault(view->data + (size_t)view->offset * size, (size_t)(last - view->offset + 1) * size);
 }

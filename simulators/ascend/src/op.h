@@ -64,7 +64,7 @@ typedef struct sim_call {
 } sim_call;
 
 enum {
-    F32 = 1, F16 = 2, BF16 = 4, I8 = 8, I32 = 16, I64 = 32,
+    F32 = 1, F16 = 2, BF16 = 4, I8 = 8, I32 = 16, I64 = 32, I4 = 64,
     FLOATS = F32 | F16 | BF16, INDICES = I32 | I64, ANY = 63
 };
 
@@ -77,6 +77,10 @@ void sim_output(sim_call *call, const char *name, const aclTensor *tensor, int t
 void sim_optional(sim_call *call, const char *name, const aclTensor *tensor, int types, bool output);
 /* A list that must hold exactly one tensor. */
 void sim_single(sim_call *call, const char *name, const aclTensorList *list, int types, bool output);
+/* The same where the list may be absent. */
+void sim_single_optional(sim_call *call, const char *name, const aclTensorList *list, int types);
+/* A C++ bool that is neither 0 nor 1 is what a careless foreign call gives (-1 for true). */
+void sim_bool(sim_call *call, const char *name, bool value);
 /* What the simulator does not simulate is refused, never ignored. */
 void sim_absent(sim_call *call, const char *name, const void *argument);
 void sim_require(sim_call *call, bool holds, const char *source, const char *format, ...) __attribute__((format(printf, 4, 5)));
@@ -103,6 +107,8 @@ aclnnStatus sim_launch(const char *name, void *workspace, uint64_t workspaceSize
 /* All elements in row-major order of the view; free the result. */
 double *sim_load(const sim_view *view);
 void sim_store(const sim_view *view, const double *values);
+/* Rounds a number to a data type, as storing it would. */
+double sim_rounded(aclDataType type, double value);
 double sim_get(const sim_view *view, int64_t index);
 void sim_put(const sim_view *view, int64_t index, double value);
 /* Copies the bits of one element; both views have one type. */

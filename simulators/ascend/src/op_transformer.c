@@ -1,5 +1,4 @@
 /* Rotary embedding and the operators of a mixture of experts. Source of each: mirror-cann/ops-transformer@3a280bcc34d8, the document of its name. */
-#include "aclnnop/aclnn_grouped_matmul_v4.h"
 #include "aclnnop/aclnn_moe_finalize_routing_v2.h"
 #include "aclnnop/aclnn_moe_gating_top_k.h"
 #include "aclnnop/aclnn_moe_init_routing_v3.h"
@@ -124,9 +123,7 @@ SIM_API aclnnStatus aclnnMoeGatingTopKGetWorkspaceSize(const aclTensor *x, const
     const sim_view *a = call ? sim_at(call, 0) : 0, *b = call ? sim_at(call, 1) : 0, *y = call ? sim_at(call, 2) : 0, *i = call ? sim_at(call, 3) : 0;
     const char *doc = "aclnnMoeGatingTopK";
     if (a && y && i) {
-        /* A C++ bool that is neither 0 nor 1 is what a careless foreign call gives (-1 for true). */
-        unsigned char flag = *(const unsigned char *)&outFlag;
-        sim_require(call, flag <= 1, "C++: a bool is 0 or 1", "outFlag is 0x%02x", flag);
+        sim_bool(call, "outFlag", outFlag);
         sim_require(call, a->rank == 2 && y->rank == 2 && sim_same_dims(y, i) && a->dims[0] == y->dims[0] && y->dims[1] == k, doc,
                     "x [rows, experts], yOut and expertIdxOut [rows, k]");
         int64_t experts = a->rank == 2 ? a->dims[1] : 0;
@@ -213,67 +210,6 @@ SIM_API aclnnStatus aclnnMoeInitRoutingV3GetWorkspaceSize(const aclTensor *x, co
     return sim_finish(call, workspaceSize, executor);
 }
 SIM_SECOND_PHASE(aclnnMoeInitRoutingV3)
-
-static int run_grouped(sim_call *call) {
-    const sim_view *x = sim_at(call, 0), *w = sim_at(call, 1), *list = sim_at(call, 2), *y = sim_at(call, 3);
-    int64_t experts = w->dims[0], k = w->dims[1], n = w->dims[2], at = 0;
-    double *row = malloc(sizeof(double) * (size_t)(k + 1));
-    float *sum = malloc(sizeof(float) * (size_t)(n + 1)); /* as in the plain product */
-    for (int64_t e = 0; e < experts; e++) {
-        int64_t number = (int64_t)sim_get(list, e), end = call->integers[0] == 0 ? number : at + number;
-        if (end > x->dims[0] || end < at) {
-            snprintf(call->failure, 512, "aclnnGroupedMatmulV4: group %ld ends at row %ld of %ld", (long)e, (long)end, (long)x->dims[0]);
-            free(row);
-            free(sum);
-            return ACL_ERROR_RT_AICORE_EXCEPTION;
-        }
-        for (; at < end; at++) {
-            for (int64_t l = 0; l < k; l++) row[l] = sim_get(x, at * k + l);
-            for (int64_t j = 0; j < n; j++) sum[j] = 0;
-            for (int64_t l = 0; l < k; l++)
-                for (int64_t j = 0; j < n; j++) sum[j] += (float)(row[l] * sim_get(w, (e * k + l) * n + j));
-            for (int64_t j = 0; j < n; j++) sim_put(y, at * n + j, sum[j]);
-        }
-    }
-    /* Rows beyond the list are not written. */
-    free(row);
-    free(sum);
-    return 0;
-}
-
-SIM_API aclnnStatus aclnnGroupedMatmulV4GetWorkspaceSize(const aclTensorList *x, const aclTensorList *weight, const aclTensorList *biasOptional,
-                                                         const aclTensorList *scaleOptional, const aclTensorList *offsetOptional,
-                                                         const aclTensorList *antiquantScaleOptional, const aclTensorList *antiquantOffsetOptional,
-                                                         const aclTensorList *perTokenScaleOptional, const aclTensor *groupListOptional,
-                                                         const aclTensorList *activationInputOptional, const aclTensorList *activationQuantScaleOptional,
-                                                         const aclTensorList *activationQuantOffsetOptional, int64_t splitItem, int64_t groupType,
-                                                         int64_t groupListType, int64_t actType, aclTensorList *out,
-                                                         aclTensorList *activationFeatureOutOptional, aclTensorList *dynQuantScaleOutOptional,
-                                                         uint64_t *workspaceSize, aclOpExecutor **executor) {
-    sim_call *call = sim_begin("aclnnGroupedMatmulV4", run_grouped, workspaceSize, executor);
-    sim_single(call, "x", x, FLOATS, false);
-    sim_single(call, "weight", weight, FLOATS, false);
-    sim_input(call, "groupListOptional", groupListOptional, I64);
-    sim_single(call, "out", out, FLOATS, true);
-    const void *others[] = {biasOptional, scaleOptional, offsetOptional, antiquantScaleOptional, antiquantOffsetOptional, perTokenScaleOptional,
-                            activationInputOptional, activationQuantScaleOptional, activationQuantOffsetOptional, activationFeatureOutOptional,
-                            dynQuantScaleOutOptional};
-    for (size_t i = 0; i < sizeof others / sizeof *others; i++) sim_absent(call, "an optional list", others[i]);
-    const sim_view *a = call ? sim_at(call, 0) : 0, *w = call ? sim_at(call, 1) : 0, *l = call ? sim_at(call, 2) : 0, *y = call ? sim_at(call, 3) : 0;
-    const char *doc = "aclnnGroupedMatmulV4";
-    if (a && w && l && y) {
-        sim_require(call, a->rank == 2 && w->rank == 3 && y->rank == 2 && w->dims[1] == a->dims[1] && y->dims[1] == w->dims[2] && y->dims[0] == a->dims[0], doc,
-                    "x [rows, k], weight [groups, k, n], out [rows, n]");
-        sim_require(call, a->dtype == w->dtype && a->dtype == y->dtype, doc, "x, weight and out of one type");
-        sim_require(call, groupType == 0 && (splitItem == 2 || splitItem == 3) && actType == 0, "the simulator", "groups of rows with a single output are simulated");
-        sim_require(call, groupListType == 0 || groupListType == 1, "the simulator", "groupListType 0 and 1 are simulated");
-        sim_require(call, w->rank == 3 && w->dims[0] <= 1024 && sim_elements(l) == w->dims[0], doc, "one number for each group, 1024 groups at most");
-        sim_require(call, a->dims[1] < 65536 && y->dims[1] < 65536, doc, "last dimensions are below 65536");
-        call->integers[0] = groupListType;
-    }
-    return sim_finish(call, workspaceSize, executor);
-}
-SIM_SECOND_PHASE(aclnnGroupedMatmulV4)
 
 static int run_finalize(sim_call *call) {
     const sim_view *rows = sim_at(call, 0), *index = sim_at(call, 1), *x1 = sim_at(call, 2), *x2 = sim_at(call, 3), *scales = sim_at(call, 4), *y = sim_at(call, 5);

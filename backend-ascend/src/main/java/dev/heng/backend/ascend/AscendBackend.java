@@ -9,6 +9,7 @@ import dev.heng.spi.DeviceInfo;
 import dev.heng.spi.NumericsProfile;
 import dev.heng.spi.NumericsProfile.Accumulation;
 import dev.heng.spi.NumericsProfile.Product;
+import dev.heng.spi.NumericsProfile.Rounding;
 import dev.heng.spi.NumericsProfile.ScalarFunction;
 import dev.heng.spi.Program;
 import dev.heng.spi.Support;
@@ -28,15 +29,17 @@ final class AscendBackend implements Backend {
 
     private final AscendDevice device;
     private final DeviceInfo info;
+    private final WeightForms forms;
     private final AscendSupport support;
     private final Set<String> open = new LinkedHashSet<>();
     private long serial;
     private boolean closed;
 
-    AscendBackend(AscendDevice device, DeviceInfo info) {
+    AscendBackend(AscendDevice device, DeviceInfo info, AscendOptions options) {
         this.device = device;
         this.info = info;
-        this.support = new AscendSupport(info.name());
+        this.forms = new WeightForms(info.name(), options);
+        this.support = new AscendSupport(info.name(), forms);
     }
 
     @Override
@@ -45,14 +48,22 @@ final class AscendBackend implements Backend {
     }
 
     /**
-     * Declares float32 sums of exact products, and scalar functions to two units in the last place of float32. No document of the vendor gives these numbers and no
-     * device was measured: on a device the conformance suite's probes have to confirm them.
+     * Declares float32 sums of exact products, and scalar functions to two units in the last place of float32. A weight in int8 or int4 that meets float activations is
+     * rounded to their type on its way to the cube: 8 bits in BF16, which is what is declared, 11 in F16. No document of the vendor gives these numbers and no device was
+     * measured: on a device the conformance suite's probes have to confirm them.
      */
     @Override
     public NumericsProfile numerics() {
         Map<Product, Accumulation> products = new EnumMap<>(Product.class);
         for (Product product : List.of(Product.F32, Product.F16, Product.BF16, Product.ATTENTION)) {
             products.put(product, Accumulation.f32());
+        }
+        products.put(Product.INT8, Accumulation.f32());
+        Accumulation throughBf16 = new Accumulation(24, 8, 1, 24, Rounding.NEAREST_EVEN, 24, Rounding.NEAREST_EVEN, 0);
+        products.put(Product.INT8_WEIGHT, throughBf16);
+        products.put(Product.INT4_WEIGHT, throughBf16);
+        if (forms.requantisesFp8()) {
+            products.put(Product.FP8_WEIGHT, throughBf16);
         }
         Map<ScalarFunction, Double> ulp = new EnumMap<>(ScalarFunction.class);
         for (ScalarFunction function : ScalarFunction.values()) {
@@ -102,7 +113,7 @@ final class AscendBackend implements Backend {
             }
         }
         String name = "program '" + graph.name() + "' #" + ++serial;
-        Program program = new AscendProgram(device, graph, weights, options, () -> open.remove(name));
+        Program program = new AscendProgram(device, graph, weights, forms, options, () -> open.remove(name));
         open.add(name);
         return program;
     }

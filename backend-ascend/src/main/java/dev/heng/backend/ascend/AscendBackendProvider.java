@@ -16,7 +16,6 @@ import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
-import java.util.Set;
 import java.util.TreeMap;
 
 /** The door to backend {@code ascend}: Huawei's NPUs through CANN. */
@@ -78,9 +77,9 @@ public final class AscendBackendProvider implements BackendProvider {
 
     @Override
     public Backend open(DeviceInfo device, BackendOptions options) {
-        options.requireKnown(ID, Set.of());
+        AscendOptions asked = AscendOptions.of(ID, options);
         try {
-            return new AscendBackend(new AscendDevice(libraries(), device.ordinal(), device.address()), device);
+            return new AscendBackend(new AscendDevice(libraries(), device.ordinal(), device.address()), device, asked);
         } catch (VendorLibraryException missing) {
             throw BackendException.of(
                     BackendException.Code.LIBRARY, String.valueOf(missing.getMessage()), missing.remedy(), missing);

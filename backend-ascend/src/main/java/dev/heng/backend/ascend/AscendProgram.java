@@ -5,6 +5,7 @@ import dev.heng.backend.ascend.lowering.Attention;
 import dev.heng.backend.ascend.lowering.Basics;
 import dev.heng.backend.ascend.lowering.Experts;
 import dev.heng.backend.ascend.lowering.PagedCache;
+import dev.heng.backend.ascend.lowering.Products;
 import dev.heng.backend.ascend.lowering.Rotation;
 import dev.heng.spi.BackendException;
 import dev.heng.spi.Bindings;
@@ -41,12 +42,19 @@ final class AscendProgram implements Program {
     private final PagedCache caches;
     private final Attention attention;
     private final Experts experts;
+    private final Products products;
     private boolean closed;
 
     /** What one run works on. */
     private record Run(Bindings bindings, Map<Value, TensorView> views, Map<Value, TensorView> gathers) {}
 
-    AscendProgram(AscendDevice device, Graph graph, WeightSource source, CompileOptions options, Runnable onClose) {
+    AscendProgram(
+            AscendDevice device,
+            Graph graph,
+            WeightSource source,
+            WeightForms forms,
+            CompileOptions options,
+            Runnable onClose) {
         this.device = device;
         this.graph = graph;
         this.bounds = SizeBounds.of(graph, options);
@@ -56,8 +64,9 @@ final class AscendProgram implements Program {
         this.caches = new PagedCache(basics, device.address());
         this.attention = new Attention(basics, caches);
         this.experts = new Experts(basics);
+        this.products = new Products(basics, experts);
         this.plan = ResultMemory.of(graph, bounds.maxima());
-        this.weights = new DeviceWeights(device, graph, source);
+        this.weights = new DeviceWeights(device, graph, source, forms);
         try {
             this.scratch = device.allocate("the results of graph '" + graph.name() + "'", plan.bytes());
         } catch (RuntimeException e) {
@@ -66,25 +75,25 @@ final class AscendProgram implements Program {
         }
         List<Step> made = new ArrayList<>();
         for (Node node : graph.nodes()) {
-            made.add(new Step(kernel(node), List.of(node), device.address()));
+            made.add(new Step(kernel(node, forms), List.of(node), device.address()));
         }
         this.steps = List.copyOf(made);
     }
 
-    private static String kernel(Node node) {
+    private static String kernel(Node node, WeightForms forms) {
         return switch (node.op()) {
             case Op.Embed _ -> "aclnnEmbedding";
             case Op.Add _ -> "aclnnAdd";
             case Op.Cast _, Op.Slice _, Op.AllReduce _ -> "aclnnInplaceCopy";
             case Op.SelectRows _ -> "aclnnIndexSelect";
             case Op.RmsNorm _ -> "aclnnRmsNorm";
-            case Op.Linear _ -> "aclnnMatmul";
+            case Op.Linear op -> Products.kernel(op.activation(), forms.of(node, node.operand(1)));
             case Op.Rope _ -> "aclnnRotaryPositionEmbedding";
             case Op.KvAppend _ -> "aclnnScatterNdUpdate";
             case Op.MlaAttention _, Op.GroupedQueryAttention _ -> "aclnnBatchMatMul+aclnnSoftmax";
             case Op.Route _ -> "aclnnMoeGatingTopK";
             case Op.Dispatch _ -> "aclnnMoeInitRoutingV3";
-            case Op.GroupedLinear _ -> "aclnnGroupedMatmulV4";
+            case Op.GroupedLinear op -> Products.groupedKernel(op.activation(), forms.of(node, node.operand(2)));
             case Op.Swiglu _ -> "aclnnSwiGlu";
             case Op.Combine _ -> "aclnnMoeFinalizeRoutingV2";
             case Op.Argmax _ -> "aclnnNanToNum+aclnnArgMax";
@@ -176,10 +185,11 @@ final class AscendProgram implements Program {
                 basics.select(in(node, 0, run), in(node, 1, run), out(node, run));
             }
             case Op.RmsNorm op -> basics.rmsNorm(in(node, 0, run), in(node, 1, run), op.epsilon(), out(node, run));
-            case Op.Linear _ ->
-                basics.linear(
+            case Op.Linear op ->
+                products.linear(
+                        op.activation(),
                         in(node, 0, run),
-                        in(node, 1, run),
+                        weights.of(node, node.operand(1)),
                         node.operands().size() == 3 ? in(node, 2, run) : null,
                         out(node, run));
             case Op.Rope op -> rotation.rope(op, in(node, 0, run), integers(node, 1, run), out(node, run));
@@ -209,9 +219,14 @@ final class AscendProgram implements Program {
                         view(run, node.results().get(0)),
                         view(run, node.results().get(1)));
             case Op.Dispatch op -> dispatch(op, node, run);
-            case Op.GroupedLinear _ -> {
+            case Op.GroupedLinear op -> {
                 requireOffsets(node, run);
-                experts.grouped(in(node, 0, run), in(node, 1, run), in(node, 2, run), out(node, run));
+                products.grouped(
+                        op.activation(),
+                        in(node, 0, run),
+                        in(node, 1, run),
+                        weights.of(node, node.operand(2)),
+                        out(node, run));
             }
             case Op.Swiglu _ -> basics.swiglu(in(node, 0, run), in(node, 1, run), out(node, run));
             case Op.Combine _ -> experts.combine(in(node, 0, run), gather(node, run), in(node, 2, run), out(node, run));
@@ -335,7 +350,8 @@ final class AscendProgram implements Program {
     }
 
     private TensorView in(Node node, int operand, Run run) {
-        return view(run, node.operand(operand));
+        Value value = node.operand(operand);
+        return value.role() == Value.Role.WEIGHT ? weights.of(node, value).elements() : view(run, value);
     }
 
     private TensorView out(Node node, Run run) {
@@ -343,9 +359,6 @@ final class AscendProgram implements Program {
     }
 
     private TensorView view(Run run, Value value) {
-        if (value.role() == Value.Role.WEIGHT) {
-            return weights.view(value);
-        }
         TensorView view = run.views().get(value);
         if (view == null) {
             throw new IllegalStateException("value '" + value.name() + "' has no memory in this run");

@@ -6,16 +6,24 @@ import dev.heng.spi.graph.Node;
 import dev.heng.spi.graph.Op;
 import dev.heng.spi.graph.Value;
 import dev.heng.spi.tensor.DType;
+import dev.heng.spi.tensor.TensorType;
 import java.util.stream.Stream;
 
 /** What is declined, with the reason and the document that gives it where the limit is the vendor's. */
 final class AscendSupport {
 
     private final boolean inference;
+    private final WeightForms weights;
 
-    /** Answers for a chip, by what aclrtGetSocName calls it. */
-    AscendSupport(String socName) {
+    /**
+     * Answers for a chip.
+     *
+     * @param socName what aclrtGetSocName calls it
+     * @param weights answers for products with quantised weights
+     */
+    AscendSupport(String socName, WeightForms weights) {
         this.inference = socName.startsWith("Ascend310P");
+        this.weights = weights;
     }
 
     Support of(Node node) {
@@ -29,12 +37,6 @@ final class AscendSupport {
                 return Support.declined(
                         Support.Code.DTYPE,
                         "'" + value.name() + "' is BF16, which Ascend310P lacks (hicann/ops-nn aclnnMatmul.md)");
-            }
-            if (!value.type().isPlain()) {
-                return Support.declined(
-                        Support.Code.QUANTIZATION,
-                        "'" + value.name() + "' is " + value.type().quantization()
-                                + "; quantised weights are not implemented in this backend yet");
             }
         }
         return switch (node.op()) {
@@ -64,10 +66,15 @@ final class AscendSupport {
     }
 
     private Support product(Node node, ActivationFormat activation) {
+        TensorType weight =
+                node.operand(node.op() instanceof Op.GroupedLinear ? 2 : 1).type();
+        if (!weight.isPlain()) {
+            return weights.support(node, weight, activation);
+        }
         if (activation != ActivationFormat.FLOAT) {
             return Support.declined(
                     Support.Code.ATTRIBUTE,
-                    "activations in " + activation + " are not implemented in this backend yet");
+                    "activations in " + activation + " meet a plain weight, for which CANN has no product");
         }
         boolean inFloat32 = Stream.concat(node.operands().stream(), node.results().stream())
                 .anyMatch(value -> value.type().dtype() == DType.F32);

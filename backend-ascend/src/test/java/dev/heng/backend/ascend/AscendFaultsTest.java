@@ -55,7 +55,8 @@ final class AscendFaultsTest {
         return new AscendBackend(
                 new AscendDevice(
                         new CannLibraries(List.of(SimulatedCann.folder(Release.HEAD))), 0, "ascend:0 (SIMULATED)"),
-                new DeviceInfo("ascend", 0, "Ascend910B3 (SIMULATED)", -1, true, Map.of()));
+                new DeviceInfo("ascend", 0, "Ascend910B3 (SIMULATED)", -1, true, Map.of()),
+                AscendOptions.NONE);
     }
 
     /** Opens, compiles, runs and reads; closes whatever was made, also when something fails. */

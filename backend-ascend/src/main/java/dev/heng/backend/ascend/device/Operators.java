@@ -63,6 +63,11 @@ public final class Operators implements AutoCloseable {
         return calls;
     }
 
+    /** Returns whether this release has an operator. */
+    public boolean has(String operator) {
+        return libraries.has(operator + "GetWorkspaceSize");
+    }
+
     /**
      * Queues one operator.
      *

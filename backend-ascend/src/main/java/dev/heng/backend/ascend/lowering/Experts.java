@@ -110,11 +110,16 @@ public final class Experts {
                         null);
     }
 
-    /** Multiplies rows [R, K] with their expert's transposed weight [E, N, K]; offsets I32 [E + 1]. Rows past the last offset are not written. */
-    public void grouped(TensorView rows, TensorView offsets, TensorView weight, TensorView out) {
-        long experts = weight.dim(0);
+    /** Returns where the rows of each expert end, I64 [E], of offsets I32 [E + 1]. */
+    TensorView ends(TensorView offsets) {
+        long experts = offsets.dim(0) - 1;
         TensorView ends = basics.stage().temporary(DType.I64, experts);
         basics.store(offsets.strided(1, new long[] {experts}, new long[] {1}), ends);
+        return ends;
+    }
+
+    /** Multiplies rows [R, K] with their expert's transposed plain weight [E, N, K], of which the rows end at {@code ends}. Rows past the last end are not written. */
+    void grouped(TensorView rows, TensorView ends, TensorView weight, TensorView out) {
         boolean direct = rows.dtype() == weight.dtype() && rows.dtype() == out.dtype();
         TensorView x = direct ? rows : basics.in(DType.F32, rows);
         TensorView w = direct ? weight : basics.in(DType.F32, weight);

@@ -39,6 +39,7 @@ public final class Faults {
         faults.addAll(OrderFaults.orders());
         faults.addAll(OrderFaults.determinism());
         faults.addAll(ContractFaults.all());
+        faults.addAll(ProfileFaults.all());
         return List.copyOf(faults);
     }
 

@@ -10,8 +10,13 @@ import dev.heng.conformance.format.FloatFormat;
  */
 public interface MatrixProduct {
 
-    /** Returns the format in which both operands are handed to the device. */
+    /** Returns the format in which the left operand is handed to the device, and the right one too unless {@link #weights()} differ. */
     FloatFormat inputFormat();
+
+    /** Returns the numbers that the right operand can be. */
+    default OperandRange weights() {
+        return OperandRange.of(inputFormat());
+    }
 
     /** Returns the format in which the device returns results. */
     FloatFormat outputFormat();
@@ -20,7 +25,7 @@ public interface MatrixProduct {
      * Returns {@code C[M,N] = A[M,K] * B[N,K]^T}, row-major.
      *
      * @param a row-major A[M,K], numbers of the input format
-     * @param b row-major B[N,K], numbers of the input format
+     * @param b row-major B[N,K], numbers of {@link #weights()}
      * @param m rows of A, positive
      * @param n rows of B, positive
      * @param k length along K, positive

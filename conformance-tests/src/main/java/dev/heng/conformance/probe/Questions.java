@@ -1,6 +1,5 @@
 package dev.heng.conformance.probe;
 
-import dev.heng.conformance.format.FloatFormat;
 import java.util.ArrayList;
 import java.util.List;
 
@@ -12,6 +11,8 @@ final class Questions {
 
     private final MatrixProduct product;
     private final int batch;
+    private final OperandRange left;
+    private final OperandRange right;
     /** Exponents of the smallest and largest power of two that a product of two operands can be, float32 accumulation in mind. */
     private final int minExponent;
 
@@ -20,10 +21,10 @@ final class Questions {
     Questions(MatrixProduct product, int batch) {
         this.product = product;
         this.batch = batch;
-        FloatFormat format = product.inputFormat();
-        int lowest = format.minExponent() - format.significandBits() + 1;
-        this.minExponent = Math.max(-100, 2 * lowest);
-        this.maxExponent = Math.min(100, 2 * format.maxExponent());
+        this.left = OperandRange.of(product.inputFormat());
+        this.right = product.weights();
+        this.minExponent = Math.max(-100, left.lowestExponent() + right.lowestExponent());
+        this.maxExponent = Math.min(100, left.maxExponent() + right.maxExponent());
     }
 
     int minExponent() {
@@ -44,7 +45,7 @@ final class Questions {
             b = new double[k];
         }
 
-        /** Sets product {@code position} to {@code left * right}, each a number of the input format. */
+        /** Sets product {@code position} to {@code left * right}, numbers of either operand. */
         Question product(int position, double left, double right) {
             a[position] = left;
             b[position] = right;
@@ -59,23 +60,22 @@ final class Questions {
 
     /** Sets one product of {@code question} to {@code value}, a number of few bits, split over both operands. */
     void put(Question question, int position, double value) {
-        FloatFormat format = product.inputFormat();
         int exponent = Math.getExponent(value);
-        int ofWeight = Math.clamp(exponent / 2, format.minExponent(), format.maxExponent());
-        // Where normal numbers do not reach far enough down, the power of two goes into the subnormals.
+        int ofWeight = Math.clamp(exponent / 2, right.minExponent(), right.maxExponent());
+        // Where the left operand's normal numbers do not reach far enough, the right one takes the rest of the power of
+        // two.
         int rest = exponent - ofWeight;
-        if (rest < format.minExponent()) {
-            int lowest = format.minExponent() - format.significandBits() + 1;
-            ofWeight = Math.max(lowest, exponent - format.minExponent());
-        } else if (rest > format.maxExponent()) {
-            ofWeight = exponent - format.maxExponent();
+        if (rest < left.minExponent()) {
+            ofWeight = Math.max(right.lowestExponent(), exponent - left.minExponent());
+        } else if (rest > left.maxExponent()) {
+            ofWeight = exponent - left.maxExponent();
         }
-        double right = Math.scalb(1.0, ofWeight);
-        double left = value / right;
-        if (!format.represents(left) || !format.represents(right)) {
-            throw new IllegalArgumentException("no two numbers of " + format + " have the product " + value);
+        double power = Math.scalb(1.0, ofWeight);
+        if (!left.represents(value / power) || !right.represents(power)) {
+            throw new IllegalArgumentException(
+                    "no two numbers of " + left + " and " + right + " have the product " + value);
         }
-        question.product(position, left, right);
+        question.product(position, value / power, power);
     }
 
     /** Returns the device's answer to each question; all have the same K. */

@@ -67,16 +67,17 @@ public final class Refuter {
         if (kept < Math.min(promised, reach)) {
             refutations.add("sums keep " + kept + " bits, declared " + promised);
         }
-        int format = product.inputFormat().significandBits();
-        int activation = operandBits(true, Math.min(format, kept));
-        int weight = operandBits(false, Math.min(format, kept));
-        if (activation < Math.min(Math.min(declared.activationBits(), format), kept)) {
-            refutations.add("activations are cut to " + activation + " bits, declared "
-                    + Math.min(declared.activationBits(), format));
+        int promisedOfActivations =
+                Math.min(declared.activationBits(), product.inputFormat().significandBits());
+        int promisedOfWeights =
+                Math.min(declared.weightBits(), product.weights().significandBits());
+        int activation = operandBits(true, Math.min(product.inputFormat().significandBits(), kept));
+        int weight = operandBits(false, Math.min(product.weights().significandBits(), kept));
+        if (activation < Math.min(promisedOfActivations, kept)) {
+            refutations.add("activations are cut to " + activation + " bits, declared " + promisedOfActivations);
         }
-        if (weight < Math.min(Math.min(declared.weightBits(), format), kept)) {
-            refutations.add(
-                    "weights are cut to " + weight + " bits, declared " + Math.min(declared.weightBits(), format));
+        if (weight < Math.min(promisedOfWeights, kept)) {
+            refutations.add("weights are cut to " + weight + " bits, declared " + promisedOfWeights);
         }
         if (declared.sumRounding() == Rounding.NEAREST_EVEN
                 && (declared.blockLength() == 1 || declared.alignRounding() == Rounding.NEAREST_EVEN)

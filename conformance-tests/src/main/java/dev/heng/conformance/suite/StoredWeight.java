@@ -12,6 +12,7 @@ import java.lang.foreign.MemorySegment;
 import java.nio.ByteBuffer;
 import java.nio.ByteOrder;
 import java.util.ArrayList;
+import java.util.Arrays;
 import java.util.List;
 
 /**
@@ -37,6 +38,61 @@ public record StoredWeight(TensorType type, WeightSource.WeightData data, double
         HostTensor tensor = HostTensor.floats(type.dtype(), new int[] {values.length}, values);
         return new StoredWeight(
                 type, WeightSource.WeightData.of(MemorySegment.ofArray(tensor.bytes())), tensor.doubles());
+    }
+
+    /**
+     * Returns a matrix that holds {@code values} exactly: with scales of one where elements are numbers, and with the power of two for which the
+     * largest integers lie between 1 and 2 where they are integers.
+     *
+     * @param type [N, K]; int4 groups without zero points
+     * @throws IllegalArgumentException if the format has no such number
+     */
+    static StoredWeight exactly(TensorType type, double... values) {
+        WeightSource.Part part = switch (type.quantization()) {
+            case Quantization.None _ -> new WeightSource.Part(segment(type.dtype(), values), null, null);
+            case Quantization.Fp8Blocks blocks -> {
+                int down = Math.ceilDiv((int) type.shape().dim(0).size(), blocks.blockRows());
+                int across = Math.ceilDiv((int) type.shape().dim(1).size(), blocks.blockColumns());
+                yield new WeightSource.Part(
+                        segment(DType.F8_E4M3, values), alike(blocks.scaleType(), down * across, 1), null);
+            }
+            case Quantization.Int8Channels channels -> {
+                byte[] elements = new byte[values.length];
+                for (int index = 0; index < elements.length; index++) {
+                    elements[index] = (byte) integer(values[index] * 64, Byte.MAX_VALUE);
+                }
+                int rows = (int) type.shape().dim(0).size();
+                yield new WeightSource.Part(
+                        MemorySegment.ofArray(elements), alike(channels.scaleType(), rows, 0x1p-6), null);
+            }
+            case Quantization.Int4Groups groups -> {
+                int rows = (int) type.shape().dim(0).size();
+                int columns = (int) type.shape().dim(1).size();
+                int words = Math.ceilDiv(columns, 8);
+                int[] codes = new int[rows * words];
+                for (int index = 0; index < values.length; index++) {
+                    int column = index % columns;
+                    codes[index / columns * words + column / 8] |=
+                            (integer(values[index] * 4, 7) + 8) << (4 * (column % 8));
+                }
+                int scales = rows * Math.ceilDiv(columns, groups.groupSize());
+                yield new WeightSource.Part(segment(codes), alike(groups.scaleType(), scales, 0x1p-2), null);
+            }
+        };
+        return new StoredWeight(type, new WeightSource.WeightData(List.of(part)), values);
+    }
+
+    private static MemorySegment alike(DType scaleType, int count, double scale) {
+        double[] scales = new double[count];
+        Arrays.fill(scales, scale);
+        return segment(scaleType, scales);
+    }
+
+    private static int integer(double value, int largest) {
+        if (value != Math.rint(value) || Math.abs(value) > largest) {
+            throw new IllegalArgumentException(value + " is no integer from " + -largest + " to " + largest);
+        }
+        return (int) value;
     }
 
     /**

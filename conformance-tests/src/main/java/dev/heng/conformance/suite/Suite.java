@@ -26,6 +26,7 @@ public final class Suite {
     public static Suite standard() {
         CaseList cases = new CaseList();
         ProbeExperiments.addTo(cases);
+        ProfileExperiments.addTo(cases);
         CopyFamilies.addTo(cases);
         ElementFamilies.addTo(cases);
         NormFamilies.addTo(cases);

@@ -105,6 +105,59 @@ final class RefuterTest {
                 "truncated");
     }
 
+    /** A product whose weights are integers times a power of two, as int8 and int4 are. */
+    private record IntegerWeights(MatrixProduct product, int bits) implements MatrixProduct {
+        @Override
+        public FloatFormat inputFormat() {
+            return product.inputFormat();
+        }
+
+        @Override
+        public FloatFormat outputFormat() {
+            return product.outputFormat();
+        }
+
+        @Override
+        public OperandRange weights() {
+            return OperandRange.integers(bits);
+        }
+
+        @Override
+        public double[] multiply(double[] a, double[] b, int m, int n, int k) {
+            int largest = (1 << bits) - 1;
+            for (double weight : b) {
+                double code = Math.scalb(weight, bits - 1);
+                assertTrue(code == Math.rint(code) && Math.abs(code) <= largest, "no weight is " + weight);
+            }
+            return product.multiply(a, b, m, n, k);
+        }
+    }
+
+    @Test
+    void questionsKeepToTheNumbersThatWeightsCanBe() {
+        for (int bits : new int[] {3, 7}) {
+            for (FloatFormat input : List.of(FloatFormat.BF16, FloatFormat.F16, FloatFormat.F32)) {
+                for (int kept : new int[] {8, 11, 24}) {
+                    AccumulationProfile unit =
+                            AccumulationProfile.FLOAT32_FMA.withRunningSum(kept, Rounding.NEAREST_EVEN);
+                    MatrixProduct product = new IntegerWeights(
+                            new EmulatedProduct(
+                                    new MatrixUnit(unit), new SummationOrder.Sequential(), input, FloatFormat.F32),
+                            bits);
+                    Refuter.Found found = Refuter.refute(
+                            product, Accumulation.f32(), 4, 96, RandomStream.of("integers", 7, input.name()));
+                    assertEquals(kept, found.keptBits(), input + " by " + bits);
+                    assertEquals(Math.min(bits, kept), found.weightBits(), input + " by " + bits);
+                    assertEquals(Math.min(input.significandBits(), kept), found.activationBits());
+                    assertEquals(
+                            kept < 24,
+                            !found.refutations().isEmpty(),
+                            found.refutations().toString());
+                }
+            }
+        }
+    }
+
     @Test
     void whatIsKeptBeyondThePromiseIsSeen() {
         Accumulation modest = Accumulation.matrixUnit(8, 16, 12, 12, TOWARD_ZERO);

@@ -62,7 +62,7 @@ final class ProfileExperiments {
     static void addTo(CaseList cases) {
         for (LinearProduct.Kind kind : LinearProduct.KINDS) {
             cases.experiment(
-                    kind.level(),
+                    Level.SMOKE,
                     "Linear",
                     Tensors.name(kind.activations()),
                     List.of("NUM-002"),

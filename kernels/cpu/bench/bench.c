@@ -4,7 +4,7 @@
  * SHAPE v2-lite, v3-layer, moe-tiny; FORMAT f32, bf16, f16, fp8, int8, w8a8, int4 (groups of 128, bf16 scales), int4g32.
  * HEAD=FORMAT stores the output head so (default bf16), ROUND=1 rounds every activation to bf16, as a bf16 graph does.
  * CPU_TIME=1 measures processor time, PROFILE=decode or prefill adds a table by operation.
- * Read bandwidth, decode and prefill are interleaved, best of several rounds, because the machine may be shared.
+ * Read bandwidth, decode and prefill are interleaved in rounds (ROUNDS, default 5), because the machine may drift: medians, and best in brackets.
  */
 #include "heng_cpu.h"
 
@@ -18,6 +18,27 @@ static double now(void) {
     struct timespec t;
     clock_gettime(getenv("CPU_TIME") != NULL ? CLOCK_PROCESS_CPUTIME_ID : CLOCK_MONOTONIC, &t);
     return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
+}
+
+/* Times of one kind, of all rounds. */
+typedef struct samples {
+    double seconds[4096];
+    int count;
+} samples;
+
+static void sample(samples *all, double seconds) {
+    if (all->count < (int)(sizeof all->seconds / sizeof *all->seconds)) all->seconds[all->count++] = seconds;
+}
+
+static int by_value(const void *a, const void *b) {
+    const double x = *(const double *)a, y = *(const double *)b;
+    return x < y ? -1 : x > y;
+}
+
+/* The median and the least; sorts. */
+static double median(samples *all) {
+    qsort(all->seconds, (size_t)all->count, sizeof(double), by_value);
+    return all->count == 0 ? 1e9 : all->seconds[all->count / 2];
 }
 
 typedef struct shape {
@@ -260,14 +281,16 @@ int main(int argc, char **argv) {
     const int64_t probe_bytes = INT64_C(1) << 30;
     char *probe = heng_cpu_memory_allocate(probe_bytes);
     memset(probe, 1, (size_t)probe_bytes);
-    double read_best = 1e9, decode_best = 1e9, prefill_best = 1e9, fma_best = 0;
+    static samples reads, decodes, prefills;
+    double fma_best = 0;
+    const int rounds = getenv("ROUNDS") != NULL ? atoi(getenv("ROUNDS")) : 5;
     uint32_t r = 7;
-    for (int round = 0; round < 5; round++) {
+    for (int round = 0; round < rounds; round++) {
         double seconds;
         double begin = now();
         heng_cpu_measure_read(team, probe, probe_bytes, &seconds);
         seconds = now() - begin;
-        if (seconds < read_best) read_best = seconds;
+        sample(&reads, seconds);
         heng_cpu_measure_fma(team, 20000000, &seconds);
         if (seconds > fma_best) fma_best = seconds;
         int64_t one[1] = {1};
@@ -277,23 +300,28 @@ int main(int argc, char **argv) {
             positions[0] = (int32_t)(context + step % 8);
             double start = now();
             if (heng_cpu_run(compiled, 0, count, one) != HENG_CPU_OK) printf("%s\n", heng_cpu_last_error());
-            double d = now() - start;
-            if (d < decode_best) decode_best = d;
+            sample(&decodes, now() - start);
         }
-        if (tokens > 1 && round < 3) {
+        if (tokens > 1 && round < (rounds + 1) / 2) {
             int64_t all[1] = {T};
             for (int64_t t = 0; t < T; t++) r = r * 1664525 + 1013904223, ids[t] = (int32_t)((r >> 8) % s->vocab), positions[t] = (int32_t)t;
             double start = now();
             if (heng_cpu_run(compiled, 0, count, all) != HENG_CPU_OK) printf("%s\n", heng_cpu_last_error());
-            double d = now() - start;
-            if (d < prefill_best) prefill_best = d;
+            sample(&prefills, now() - start);
         }
     }
-    double bandwidth = (double)probe_bytes / read_best;
-    printf("%s %s %ld layers, %s threads, level %s: read %.1f GB/s, fma %.0f GF/s | weights %.2f GB, scratch %.1f MB | decode %.1f tok/s = %.1f GB/s = %.3f of read",
-        s->name, format, (long)layers, argv[3], heng_cpu_team_level(team), bandwidth / 1e9, fma_best / 1e9, (double)weight_bytes_total / 1e9,
-        (double)heng_cpu_program_scratch(compiled) / 1e6, 1 / decode_best, (double)decode_bytes / decode_best / 1e9, (double)decode_bytes / decode_best / bandwidth);
-    if (tokens > 1) printf(" | prefill %ld: %.1f tok/s = %.0f GF/s = %.2f of fma", (long)T, (double)T / prefill_best, 2 * macs * (double)T / prefill_best / 1e9, 2 * macs * (double)T / prefill_best / fma_best);
+    const double bandwidth = (double)probe_bytes / median(&reads), read_best = (double)probe_bytes / reads.seconds[0];
+    const double step = median(&decodes), step_best = decodes.seconds[0];
+    printf("%s %s %ld layers, %s threads, level %s: read %.1f (%.1f) GB/s, fma %.0f GF/s | weights %.2f GB, scratch %.1f MB | decode %.1f (%.1f) tok/s = %.1f GB/s = %.3f "
+           "(%.3f) of read",
+        s->name, format, (long)layers, argv[3], heng_cpu_team_level(team), bandwidth / 1e9, read_best / 1e9, fma_best / 1e9, (double)weight_bytes_total / 1e9,
+        (double)heng_cpu_program_scratch(compiled) / 1e6, 1 / step, 1 / step_best, (double)decode_bytes / step / 1e9, (double)decode_bytes / step / bandwidth,
+        (double)decode_bytes / step_best / read_best);
+    if (tokens > 1) {
+        const double all = median(&prefills);
+        printf(" | prefill %ld: %.1f (%.1f) tok/s = %.0f GF/s = %.2f of fma", (long)T, (double)T / all, (double)T / prefills.seconds[0], 2 * macs * (double)T / all / 1e9,
+            2 * macs * (double)T / all / fma_best);
+    }
     printf("\n");
     if (getenv("PROFILE") != NULL) {
         static const char *names[] = {"", "EMBED", "RMS_NORM", "LINEAR", "GATED_LINEAR", "SWIGLU", "ADD", "COPY", "ROPE_TABLE", "ROPE", "CACHE_APPEND", "ATTENTION", "ROUTE", "GROUP",

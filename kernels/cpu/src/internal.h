@@ -125,8 +125,11 @@ typedef struct heng_level {
     /* tile = W[row0 .. row0 + rows) times x[0 .. tokens), tokens <= HENG_DOT_TOKENS. `prepared` comes from prepare. */
     void (*dot)(const heng_cpu_weight *w, int64_t row0, int64_t rows, const float *const *prepared, int tokens, float *tile,
         int64_t token_stride, float *scales);
-    /* Returns x in the order that dot wants for this weight: x itself, or `scratch` (columns rounded up to 128 floats). */
+    /* Returns x in the order that dot wants for this weight: x itself, or `scratch` (heng_prepared_floats). */
     const float *(*prepare)(const heng_cpu_weight *w, const float *x, float *scratch);
+
+    /* sum[0 .. columns) = sum over r < rows of coefficients[r] * W[row0 + r]; scratch holds heng_combine_floats. */
+    void (*combine)(const heng_cpu_weight *w, int64_t row0, int64_t rows, const float *coefficients, float *sum, float *scratch);
 
     /* q = int8 of x with scale = max|x| / 127; q is padded with zeros to a multiple of 64; *sum is the sum of q. */
     void (*quantize)(const float *x, int64_t columns, int8_t *q, float *scale, int32_t *sum);
@@ -174,6 +177,12 @@ typedef struct heng_level {
 
 /* Floats of scratch that attend needs. */
 #define HENG_ATTEND_SCRATCH(key_width, value_width) (HENG_ATTENTION_TILE * ((key_width) + (value_width) + 32 + 4) + 64)
+
+/* Floats of a row that prepare made ready: whole blocks of words, twice. */
+static inline int64_t heng_prepared_floats(const heng_cpu_weight *w) { return 2 * heng_round_up(w->columns, 128); }
+
+/* Floats of scratch that combine needs: a row, and four rows' scales and offsets. */
+static inline int64_t heng_combine_floats(const heng_cpu_weight *w) { return 2 * heng_round_up(w->columns, 128); }
 
 /* Bytes of all packed blocks of a slab of tokens. */
 static inline int64_t heng_packed_bytes(const heng_level *level, int64_t tokens, int64_t columns) {

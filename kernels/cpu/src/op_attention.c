@@ -20,6 +20,12 @@
 /* Key rows that are decoded together: 16 of 512 columns are 32 KiB. */
 #define ABSORB_ROWS 16
 
+/* Rows below which each query absorbs the key rows for itself, as they stream past. */
+#define STREAMED_ROWS 4
+
+/* Heads that a task of few rows takes, at least: attend takes four queries at once. */
+#define LEAST_HEADS 4
+
 /* Rows that a task of phases 0 and 3 takes. */
 #define HEAD_ROWS 64
 
@@ -54,7 +60,7 @@ static int64_t vectors_bytes(const shape *s, int64_t rows) { return rows * s->op
 
 /* Latents that phase 3 takes at once, packed for gemm or prepared for dot. */
 static int64_t prepared_bytes(const heng_level *level, int64_t latent) {
-    return heng_round_up(heng_max(heng_packed_bytes(level, HEAD_ROWS, latent), HENG_DOT_TOKENS * heng_round_up(latent, 128) * 4), 64);
+    return heng_round_up(heng_max(heng_packed_bytes(level, HEAD_ROWS, latent), HENG_DOT_TOKENS * 2 * heng_round_up(latent, 128) * 4), 64);
 }
 
 static void attention_check(const heng_cpu_instruction *in, heng_needs *needs) {
@@ -89,7 +95,7 @@ static void attention_check(const heng_cpu_instruction *in, heng_needs *needs) {
     int64_t split_rows = heng_min(needs->rows, WHOLE_ROWS - 1);
     needs->shared_bytes = vectors_bytes(&s, needs->rows) + split_rows * op->heads * most_parts(op) * state_floats(&s) * 4;
     int64_t attend = 4 * (HENG_ATTEND_SCRATCH(s.key_width, s.value_width) + queries * state_floats(&s));
-    int64_t absorb = 4 * (ABSORB_ROWS * heng_round_up(op->latent, 16) + 4 * HENG_ATTENTION_TILE);
+    int64_t absorb = op->latent == 0 ? 0 : 4 * heng_max(ABSORB_ROWS * heng_round_up(op->latent, 16) + 4 * HENG_ATTENTION_TILE, heng_combine_floats(op->kv_b));
     int64_t project = op->latent == 0 ? 0 : prepared_bytes(needs->level, op->latent) +
         4 * (heng_round_up(needs->level->gemm_scratch, 16) + HEAD_ROWS * heng_round_up(op->value_width, 16) + 16 * heng_round_up(op->value_width, 16) +
             2 * heng_round_up(heng_ceil_div(op->latent, 8), 16) + 16);
@@ -104,6 +110,13 @@ static int64_t parts_now(const heng_context *context, const heng_cpu_attention *
     return heng_max(1, heng_min(most_parts(op), heng_ceil_div(longest, HENG_ATTENTION_SPLIT)));
 }
 
+/* Heads of one stream that a task of few rows takes: whole fours, which is how attend groups them, so that bits do not depend on it. */
+static int64_t heads_per_task(const heng_context *context, const shape *s) {
+    const int64_t streams = heng_max(1, context->rows * s->streams * context->phase_data[0]);
+    const int64_t shares = heng_max(1, heng_min(heng_ceil_div(s->per_stream, LEAST_HEADS), context->threads / streams));
+    return heng_round_up(heng_ceil_div(s->per_stream, shares), LEAST_HEADS);
+}
+
 static int64_t attention_tasks(heng_context *context, int phase) {
     const shape s = shape_of(context->instruction);
     context->phase_data[0] = parts_now(context, s.op);
@@ -111,7 +124,8 @@ static int64_t attention_tasks(heng_context *context, int phase) {
         case 0: return s.op->latent > 0 ? s.op->heads * heng_ceil_div(context->rows, HEAD_ROWS) : 0;
         case 1:
             if (context->rows >= WHOLE_ROWS) return s.streams * heng_ceil_div(context->rows, s.block);
-            return context->rows * s.streams * context->phase_data[0];
+            context->phase_data[1] = heads_per_task(context, &s);
+            return context->rows * s.streams * context->phase_data[0] * heng_ceil_div(s.per_stream, context->phase_data[1]);
         case 2: return context->phase_data[0] > 1 ? context->rows * s.op->heads : 0;
         default: return s.op->latent > 0 ? s.op->heads * heng_ceil_div(context->rows, HEAD_ROWS) : 0;
     }
@@ -135,6 +149,12 @@ static void absorb(heng_context *context, const shape *s, int64_t head, int64_t 
         float *sum = vector_of(context, s, row0 + r, head);
         memset(sum, 0, (size_t)op->latent * 4);
         memcpy(sum + op->latent, op->q + (row0 + r) * op->q_stride + head * op->q_head_stride + op->nope, (size_t)op->rope * 4);
+    }
+    if (rows < STREAMED_ROWS) {
+        for (int64_t r = 0; r < rows; r++)
+            context->level->combine(op->kv_b, head * (op->nope + op->value_width), op->nope,
+                op->q + (row0 + r) * op->q_stride + head * op->q_head_stride, vector_of(context, s, row0 + r, head), keys);
+        return;
     }
     /* A few key rows at a time, which stay in the first-level cache while all query rows meet them. */
     for (int64_t i0 = 0; i0 < op->nope; i0 += ABSORB_ROWS) {
@@ -172,9 +192,9 @@ static bool pages_are_good(heng_context *context, const heng_cpu_cache *cache, i
     return true;
 }
 
-/* Attends with rows [row0, row0 + rows) of one sequence and the heads of one stream; state[row * per_stream + head]. */
-static void attend_rows(heng_context *context, const shape *s, int64_t stream, int64_t row0, int64_t rows, int64_t begin, int64_t end,
-    float *const *state, float *scratch) {
+/* Attends with rows [row0, row0 + rows) of one sequence and `heads` heads of one stream from head0 on; state[row * heads + head]. */
+static void attend_rows(heng_context *context, const shape *s, int64_t stream, int64_t head0, int64_t heads, int64_t row0, int64_t rows,
+    int64_t begin, int64_t end, float *const *state, float *scratch) {
     const heng_cpu_attention *op = s->op;
     const float *queries[256];
     int64_t limits[256];
@@ -186,11 +206,11 @@ static void attend_rows(heng_context *context, const shape *s, int64_t stream, i
     if (op->latent == 0)
         values = (heng_cache_view){op->values, op->values->page_table + sequence * op->values->table_stride, stream * op->value_width};
     /* A stream may serve more heads than one call takes (V3 has 128). */
-    const int64_t count = rows * s->per_stream;
+    const int64_t count = rows * heads;
     for (int64_t q0 = 0; q0 < count; q0 += 256) {
         const int64_t here = heng_min(256, count - q0);
         for (int64_t q = 0; q < here; q++) {
-            int64_t row = row0 + (q0 + q) / s->per_stream, head = stream * s->per_stream + (q0 + q) % s->per_stream;
+            int64_t row = row0 + (q0 + q) / heads, head = stream * s->per_stream + head0 + (q0 + q) % heads;
             queries[q] = op->latent > 0 ? vector_of(context, s, row, head) : op->q + row * op->q_stride + head * op->q_head_stride;
             limits[q] = heng_max(0, (int64_t)op->positions[row] + 1);
         }
@@ -215,17 +235,19 @@ static void attend_task(heng_context *context, const shape *s, int64_t task) {
     const int64_t floats = state_floats(s);
     float *state[MOST_HEADS];
     if (context->rows < WHOLE_ROWS) {
-        const int64_t parts = context->phase_data[0], part = task % parts, stream = task / parts % s->streams, row = task / parts / s->streams;
+        const int64_t most = context->phase_data[1], shares = heng_ceil_div(s->per_stream, most), head0 = task % shares * most;
+        const int64_t parts = context->phase_data[0], part = task / shares % parts, streams = task / shares / parts;
+        const int64_t heads = heng_min(most, s->per_stream - head0), stream = streams % s->streams, row = streams / s->streams;
         const int64_t limit = heng_max(0, (int64_t)op->positions[row] + 1);
         const int64_t begin = part * HENG_ATTENTION_SPLIT, end = heng_min(limit, begin + HENG_ATTENTION_SPLIT);
-        for (int64_t h = 0; h < s->per_stream; h++) {
-            state[h] = parts == 1 ? states + h * floats : part_of(context, s, row, stream * s->per_stream + h, part);
+        for (int64_t h = 0; h < heads; h++) {
+            state[h] = parts == 1 ? states + h * floats : part_of(context, s, row, stream * s->per_stream + head0 + h, part);
             state[h][0] = -INFINITY;
             memset(state[h] + 1, 0, (size_t)(s->value_width + 1) * 4);
         }
-        if (begin < end) attend_rows(context, s, stream, row, 1, begin, end, state, scratch);
+        if (begin < end) attend_rows(context, s, stream, head0, heads, row, 1, begin, end, state, scratch);
         if (parts == 1)
-            for (int64_t h = 0; h < s->per_stream; h++) deliver(context, s, row, stream * s->per_stream + h, state[h] + 2, state[h][1]);
+            for (int64_t h = 0; h < heads; h++) deliver(context, s, row, stream * s->per_stream + head0 + h, state[h] + 2, state[h][1]);
         return;
     }
     const int64_t stream = task % s->streams;
@@ -242,7 +264,7 @@ static void attend_task(heng_context *context, const shape *s, int64_t task) {
             state[q][0] = -INFINITY;
             memset(state[q] + 1, 0, (size_t)(s->value_width + 1) * 4);
         }
-        if (limit > 0) attend_rows(context, s, stream, row, rows, 0, limit, state, scratch);
+        if (limit > 0) attend_rows(context, s, stream, 0, s->per_stream, row, rows, 0, limit, state, scratch);
         for (int64_t q = 0; q < rows * s->per_stream; q++)
             deliver(context, s, row + q / s->per_stream, stream * s->per_stream + q % s->per_stream, state[q] + 2, state[q][1]);
         row += rows;
@@ -298,7 +320,7 @@ static void project(heng_context *context, const shape *s, int64_t head, int64_t
         const int count = (int)heng_min(HENG_DOT_TOKENS, rows - r0);
         const float *x[HENG_DOT_TOKENS];
         for (int r = 0; r < count; r++)
-            x[r] = level->prepare(op->kv_b, vector_of(context, s, row0 + r0 + r, head), prepared + r * heng_round_up(op->latent, 128));
+            x[r] = level->prepare(op->kv_b, vector_of(context, s, row0 + r0 + r, head), prepared + r * heng_prepared_floats(op->kv_b));
         level->dot(op->kv_b, first, op->value_width, x, count, result, op->value_width, scales);
         for (int r = 0; r < count; r++) {
             float *y = op->y + (row0 + r0 + r) * op->y_stride + head * op->value_width;

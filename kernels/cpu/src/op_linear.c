@@ -38,12 +38,12 @@ typedef struct ready {
 
 static int64_t ready_bytes(const heng_cpu_weight *w, int64_t rows, int64_t quantize) {
     if (quantize) return rows * heng_round_up(w->columns, 64) + heng_round_up(rows * 4, 64) * 2;
-    if (wants_preparation(w)) return rows * heng_round_up(w->columns, 128) * 4;
+    if (wants_preparation(w)) return rows * heng_prepared_floats(w) * 4;
     return 0;
 }
 
 static ready ready_in(char *memory, const heng_cpu_weight *w, int64_t rows) {
-    ready r = {.q_stride = heng_round_up(w->columns, 64), .p_stride = heng_round_up(w->columns, 128)};
+    ready r = {.q_stride = heng_round_up(w->columns, 64), .p_stride = heng_prepared_floats(w)};
     r.scales = (float *)memory;
     r.sums = (int32_t *)(memory + heng_round_up(rows * 4, 64));
     r.q = (int8_t *)(memory + 2 * heng_round_up(rows * 4, 64));
@@ -513,8 +513,8 @@ const heng_operation heng_op_expert_linear = {"EXPERT_LINEAR", 2, expert_linear_
 const heng_operation heng_op_expert_gate_up = {"EXPERT_GATE_UP", 2, expert_gate_up_check, expert_gate_up_tasks, expert_gate_up_task, false};
 
 /*
- * Down and combine. One token: each task takes some output elements through all its experts. More: all products of experts first, into
- * shared memory, then the sums.
+ * Down and combine: all products of experts first, into shared memory, then the sums. For one token, too: a task that took some output
+ * elements through all experts would save a meeting, but read each expert in short streams, which costs more than the meeting.
  */
 static expert_multiplication down_of(const heng_cpu_instruction *in, int64_t rows, float *y) {
     const heng_cpu_expert_down *op = &in->as.expert_down;
@@ -539,29 +539,21 @@ static void expert_down_check(const heng_cpu_instruction *in, heng_needs *needs)
     heng_check_type(needs, "sum_round_to", op->sum_round_to);
     if (needs->wrong != NULL) return;
     needs->shared_bytes = down_ready_bytes(in, needs->rows) + needs->rows * op->top_k * op->down->rows * 4;
-    needs->private_bytes = heng_max(needs->private_bytes, dot_scale_bytes(op->down) + 64 + 4 * 3 * heng_max(DOT_BLOCK_ROWS, op->down->rows)) + 64;
+    needs->private_bytes = heng_max(needs->private_bytes, 4 * op->down->rows);
 }
 
 static int64_t expert_down_tasks(heng_context *context, int phase) {
-    const heng_cpu_expert_down *op = &context->instruction->as.expert_down;
     float *rows = (float *)(context->shared + down_ready_bytes(context->instruction, context->rows));
     expert_multiplication m = down_of(context->instruction, context->rows, rows);
     if (phase == 0) return expert_ready_tasks(&m);
-    if (context->rows == 1) {
-        if (phase == 2) return 0;
-        /* Each expert's rows are a stream of their own: as long as may be while the threads still finish together. */
-        const int64_t parts = context->threads == 1 ? 4 : 8 * (int64_t)context->threads;
-        context->phase_data[0] = heng_min(DOT_BLOCK_ROWS, heng_max(8, heng_ceil_div(op->down->rows, parts)));
-        return heng_ceil_div(op->down->rows, context->phase_data[0]);
-    }
     return phase == 1 ? expert_tasks(context, &m) : context->rows;
 }
 
-static void finish_down(const heng_context *context, const heng_cpu_expert_down *op, float *sum, int64_t token, int64_t row0, int64_t rows) {
-    float *y = op->y + token * op->y_stride + row0;
+static void finish_down(const heng_context *context, const heng_cpu_expert_down *op, float *sum, int64_t token, int64_t rows) {
+    float *y = op->y + token * op->y_stride;
     context->level->round(sum, rows, op->round_to);
     if (op->addend != NULL)
-        context->level->add(op->addend + token * op->addend_stride + row0, sum, rows, op->sum_round_to, y);
+        context->level->add(op->addend + token * op->addend_stride, sum, rows, op->sum_round_to, y);
     else
         memcpy(y, sum, (size_t)rows * 4);
 }
@@ -576,22 +568,6 @@ static void expert_down_task(heng_context *context, int phase, int64_t task) {
     }
     const int64_t columns = op->down->rows;
     float *sum = (float *)context->scratch;
-    if (context->rows == 1) {
-        const int64_t row0 = task * context->phase_data[0], rows = heng_min(context->phase_data[0], columns - row0);
-        float *product = sum + rows, *scales = product + rows;
-        ready made = ready_in(context->shared, op->down, m.x_rows);
-        memset(sum, 0, (size_t)rows * 4);
-        for (int64_t j = 0; j < op->top_k; j++) {
-            int64_t place = op->places[j], expert = (int64_t)op->ids[j] - op->first_expert;
-            if (place < 0) continue;
-            const float *x = op->h + place * op->h_stride;
-            dot_tile(context, &op->down[expert], row0, rows, op->quantize_activations, &made, &place, &x, 1, product, scales);
-            context->level->round(product, rows, op->down_round_to);
-            for (int64_t r = 0; r < rows; r++) sum[r] += op->weights[j] * product[r];
-        }
-        finish_down(context, op, sum, 0, row0, rows);
-        return;
-    }
     if (phase == 1) {
         expert_task(context, &m, task);
         return;
@@ -603,7 +579,7 @@ static void expert_down_task(heng_context *context, int phase, int64_t task) {
         const float weight = op->weights[task * op->top_k + j], *product = products + place * columns;
         for (int64_t c = 0; c < columns; c++) sum[c] += weight * product[c];
     }
-    finish_down(context, op, sum, task, 0, columns);
+    finish_down(context, op, sum, task, columns);
 }
 
 const heng_operation heng_op_expert_down = {"EXPERT_DOWN", 3, expert_down_check, expert_down_tasks, expert_down_task, false};

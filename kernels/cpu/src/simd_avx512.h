@@ -81,9 +81,20 @@ INLINE vdot vdot_add(vdot acc, const void *w, const void *x) {
     return _mm512_add_epi32(acc, _mm512_add_epi32(low, high));
 }
 #endif
+#ifdef HENG_VNNI
+#define FIXED_POINT 1
+INLINE vdot vi4_bytes(vi words, const int half) {
+    return _mm512_and_si512(half ? _mm512_srli_epi16(words, 4) : words, _mm512_set1_epi8(15));
+}
+INLINE vdot vdot_bytes(vdot acc, vdot codes, const int32_t *x) { return _mm512_dpbusd_epi32(acc, codes, _mm512_loadu_si512(x)); }
+INLINE vdot vdot_times_256(vdot a) { return _mm512_slli_epi32(a, 8); }
+INLINE vdot vdot_plus(vdot a, const int32_t *b) { return _mm512_add_epi32(a, _mm512_loadu_si512(b)); }
+INLINE vf vdot_to_float(vdot a) { return _mm512_cvtepi32_ps(a); }
+#endif
 INLINE int32_t vdot_sum(vdot a) { return _mm512_reduce_add_epi32(a); }
 
 INLINE void prefetch(const void *p) { _mm_prefetch((const char *)p, _MM_HINT_T0); }
+INLINE void prefetch_far(const void *p) { _mm_prefetch((const char *)p, _MM_HINT_T1); }
 
 /* rows[i] becomes column i of sixteen rows of sixteen words. */
 INLINE void vi_transpose(__m512i rows[16]) {

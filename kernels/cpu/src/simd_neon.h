@@ -94,6 +94,20 @@ INLINE vdot vdot_add(vdot acc, const void *w, const void *x) {
     return vpadalq_s16(acc, vmull_high_s8(a, b));
 #endif
 }
+#ifdef HENG_DOTPROD
+#define FIXED_POINT 1
+INLINE vdot vi4_bytes(vi words, const int half) {
+    uint8x16_t bytes = vreinterpretq_u8_u32(words);
+    return vreinterpretq_s32_u8(half ? vshrq_n_u8(bytes, 4) : vandq_u8(bytes, vdupq_n_u8(15)));
+}
+INLINE vdot vdot_bytes(vdot acc, vdot codes, const int32_t *x) {
+    return vdotq_s32(acc, vreinterpretq_s8_s32(codes), vreinterpretq_s8_s32(vld1q_s32(x)));
+}
+INLINE vdot vdot_times_256(vdot a) { return vshlq_n_s32(a, 8); }
+INLINE vdot vdot_plus(vdot a, const int32_t *b) { return vaddq_s32(a, vld1q_s32(b)); }
+INLINE vf vdot_to_float(vdot a) { return vcvtq_f32_s32(a); }
+#endif
 INLINE int32_t vdot_sum(vdot a) { return vaddvq_s32(a); }
 
 INLINE void prefetch(const void *p) { __builtin_prefetch(p, 0, 3); }
+INLINE void prefetch_far(const void *p) { __builtin_prefetch(p, 0, 2); }

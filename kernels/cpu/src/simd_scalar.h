@@ -9,6 +9,8 @@
  *   vi, VI4_CODE  VL words of eight codes; VI4_CODE(words, p, vi4_table()) is code p of each word, minus 8
  *   vf_spread     element i / run of p in lane i; only where SPREADS is 1. Reads VL floats
  *   i4_decode_word  the eight codes of a word minus 8, in order
+ *   FIXED_POINT   where bytes are multiplied in one instruction: vi4_bytes(words, half) are the codes at even (0) or odd (1) positions as bytes,
+ *                 vdot_bytes adds their products with signed bytes to 32-bit lanes, one word a lane
  *   vdot_*        exact products of DOT_BYTES signed bytes, summed in 32-bit lanes; every w counts DOT_BIAS too much
  */
 #define VL 1
@@ -70,3 +72,4 @@ INLINE vdot vdot_add(vdot acc, const void *w, const void *x) {
 INLINE int32_t vdot_sum(vdot a) { return a; }
 
 INLINE void prefetch(const void *p) { (void)p; }
+INLINE void prefetch_far(const void *p) { (void)p; }

@@ -193,6 +193,17 @@ static float *fill(int64_t n, bool integers) {
     return x;
 }
 
+/* Fills x as rounded activations are: numbers of 8 bits, near one another or (wide) of magnitudes that no fixed point holds, with zeros among them. */
+static void fill_rounded(float *x, int64_t n, bool wide) {
+    for (int64_t i = 0; i < n; i++) {
+        const float value = (float)ldexp(uniform(), wide ? (int)(random_bits() % 60) - 30 : 0);
+        uint32_t bits;
+        memcpy(&bits, &value, 4);
+        bits = random_bits() % 11 == 0 ? 0 : bits & 0xffff0000u;
+        memcpy(&x[i], &bits, 4);
+    }
+}
+
 static heng_cpu_instruction instruction(int opcode, int64_t rows) {
     heng_cpu_instruction in;
     memset(&in, 0, sizeof in);
@@ -225,9 +236,13 @@ static double reference(const heng_cpu_weight *w, int64_t n, const float *x, dou
     return sum;
 }
 
-static void test_linear_shape(heng_cpu_team *team, const format *f, int64_t tokens, int64_t rows, int64_t columns, bool integers) {
+typedef enum filling { FILL_INTEGERS, FILL_FLOATS, FILL_ROUNDED, FILL_ROUNDED_WIDE, FILLINGS } filling;
+
+static void test_linear_shape(heng_cpu_team *team, const format *f, int64_t tokens, int64_t rows, int64_t columns, filling filling) {
+    const bool integers = filling == FILL_INTEGERS;
     heng_cpu_weight w = make_weight(f, rows, columns, integers), bias = make_weight(&formats[1], 1, rows, integers);
     float *x = fill(tokens * columns, integers), *y = floats(tokens * rows), *z = fill(tokens * rows, integers), *a = floats(tokens * rows);
+    if (filling >= FILL_ROUNDED) fill_rounded(x, tokens * columns, filling == FILL_ROUNDED_WIDE);
     heng_cpu_instruction in[2] = {instruction(HENG_CPU_LINEAR, tokens), instruction(HENG_CPU_LINEAR, tokens)};
     in[0].flags = HENG_CPU_OVERLAP;
     in[0].as.linear = (heng_cpu_linear){.weight = &w, .x = x, .x_stride = columns, .y = y, .y_stride = rows};
@@ -248,10 +263,12 @@ static void test_linear_shape(heng_cpu_team *team, const format *f, int64_t toke
 
 static void test_linear(heng_cpu_team *team) {
     static const int64_t shapes[][3] = {{1, 1, 1}, {1, 4, 64}, {1, 96, 160}, {2, 7, 129}, {3, 33, 255}, {4, 5, 24}, {5, 130, 48}, {9, 31, 530},
-        {17, 125, 40}, {33, 13, 1100}, {65, 12, 16}, {1, 3, 7}, {1, 9, 0}, {4, 1, 513}, {0, 4, 8}, {300, 5, 9}, {2, 600, 40}};
+        {17, 125, 40}, {33, 13, 1100}, {65, 12, 16}, {1, 3, 7}, {1, 9, 0}, {4, 1, 513}, {0, 4, 8}, {300, 5, 9}, {2, 600, 40}, {1, 6, 1032}};
     for (int f = 0; f < FORMATS; f++)
         for (size_t s = 0; s < sizeof shapes / sizeof *shapes; s++)
-            for (int integers = 0; integers < 2; integers++) test_linear_shape(team, &formats[f], shapes[s][0], shapes[s][1], shapes[s][2], integers);
+            /* Rounded activations take ways of their own only with int4, and on matrix tiles; bf16 stands for all weights there. */
+            for (filling i = 0; i < (formats[f].type == HENG_CPU_I4 || formats[f].type == HENG_CPU_BF16 ? FILLINGS : FILL_ROUNDED); i++)
+                test_linear_shape(team, &formats[f], shapes[s][0], shapes[s][1], shapes[s][2], i);
 }
 
 static void test_nan_in_fp8(heng_cpu_team *team) {
@@ -265,6 +282,28 @@ static void test_nan_in_fp8(heng_cpu_team *team) {
         CHECK(execute(team, &in, 1) == HENG_CPU_OK, "%s", heng_cpu_last_error());
         for (int t = 0; t < tokens; t++)
             for (int n = 0; n < 6; n++) CHECK(isnan(y[t * 6 + n]) == (n == 2 || n == 5), "row %d is %g", n, y[t * 6 + n]);
+        free(x), free(y), free_weight(&w);
+    }
+}
+
+/* Scales near the ends of float32 whose products are within it: no way of multiplying may leave it on the way. */
+static void test_ends_of_e8m0(heng_cpu_team *team) {
+    enum { N = 70, K = 72 };
+    for (int tokens = 1; tokens < 40; tokens += 36) {
+        heng_cpu_weight w = make_weight(&formats[4], N, K, true);
+        for (int64_t i = 0; i < N * K; i++) ((uint8_t *)(uintptr_t)w.data)[i] = (uint8_t)(i % 3 == 0 ? 0x38 : 0xbc); /* 1 and -1.5 */
+        for (int64_t i = 0; i < (N + 15) / 16 * 3; i++) ((uint8_t *)(uintptr_t)w.scales)[i] = (uint8_t)(i % 4 == 0 ? 253 : i % 4 == 1 ? 7 : i % 4 == 2 ? 127 : 0);
+        float *x = floats(tokens * K), *y = floats(tokens * N);
+        for (int64_t t = 0; t < tokens; t++) x[t * K + t * 7 % K] = 1;
+        heng_cpu_instruction in = instruction(HENG_CPU_LINEAR, tokens);
+        in.as.linear = (heng_cpu_linear){.weight = &w, .x = x, .x_stride = K, .y = y, .y_stride = N};
+        CHECK(execute(team, &in, 1) == HENG_CPU_OK, "%s", heng_cpu_last_error());
+        for (int64_t t = 0; t < tokens; t++)
+            for (int64_t n = 0; n < N; n++) {
+                const double exact = weight_at(&w, n, t * 7 % K);
+                /* Subnormal results may be zero where the level says so. */
+                CHECK(fabs(y[t * N + n] - exact) <= (fabs(exact) < 0x1p-126 ? fabs(exact) : 0), "[%ld,%ld] %.9g, exact %.9g", (long)t, (long)n, y[t * N + n], exact);
+            }
         free(x), free(y), free_weight(&w);
     }
 }
@@ -756,6 +795,7 @@ int main(int argc, char **argv) {
             CHECK(strcmp(heng_cpu_team_level(team), level) == 0, "the team runs %s", heng_cpu_team_level(team));
             test_linear(team);
             test_nan_in_fp8(team);
+            test_ends_of_e8m0(team);
             test_int8_activations(team);
             test_gated_linear(team);
             test_experts(team);

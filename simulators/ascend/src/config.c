@@ -86,6 +86,10 @@ SIM_API aclError aclrtGetLastError(aclrtLastErrLevel level) {
 }
 #endif
 
+void sim_called(void) {
+    __atomic_fetch_add(&sim_count.host_calls, 1, __ATOMIC_RELAXED);
+}
+
 /* Handles that were destroyed are kept for a while, so that a later use is seen instead of crashing. */
 void sim_retire(void *handle) {
     enum { KEPT = 8192 };
@@ -107,7 +111,10 @@ SIM_API long heng_sim_counter(const char *name) {
         {"host_bytes", &sim_count.host_bytes}, {"streams", &sim_count.streams}, {"events", &sim_count.events},
         {"contexts", &sim_count.contexts}, {"graphs", &sim_count.graphs}, {"tasks", &sim_count.tasks},
         {"copies_to_device_bytes", &sim_count.copies_to_device_bytes}, {"copies_to_host_bytes", &sim_count.copies_to_host_bytes},
-        {"synchronisations", &sim_count.synchronisations}, {"allocation_calls", &sim_count.allocation_calls}};
+        {"synchronisations", &sim_count.synchronisations}, {"allocation_calls", &sim_count.allocation_calls},
+        {"kernels", &sim_count.kernels}, {"contiguous_kernels", &sim_count.contiguous_kernels},
+        {"operator_launches", &sim_count.operator_launches}, {"graph_launches", &sim_count.graph_launches}};
+    if (!strcmp(name, "host_calls")) return __atomic_load_n(&sim_count.host_calls, __ATOMIC_RELAXED);
     long value = -1;
     pthread_mutex_lock(&sim_lock);
     for (size_t i = 0; i < sizeof counters / sizeof *counters; i++)

@@ -32,6 +32,7 @@ int sim_check_ready(const char *function) {
 }
 
 SIM_API aclError aclInit(const char *configPath) {
+    sim_called();
     if (sim_configuration()->stub || !sim_configuration()->soc_name) return sim_check_ready("aclInit");
     const char *path = configPath ? configPath : "";
     pthread_mutex_lock(&sim_lock);
@@ -55,6 +56,7 @@ static aclError finalise(void) {
 }
 
 SIM_API aclError aclFinalize(void) {
+    sim_called();
     pthread_mutex_lock(&sim_lock);
     aclError result = finalise();
     pthread_mutex_unlock(&sim_lock);
@@ -62,10 +64,12 @@ SIM_API aclError aclFinalize(void) {
 }
 
 SIM_API const char *aclrtGetSocName(void) {
+    sim_called();
     return sim_check_ready("aclrtGetSocName") ? 0 : sim_configuration()->soc_name;
 }
 
 SIM_API aclError aclrtGetVersion(int32_t *majorVersion, int32_t *minorVersion, int32_t *patchVersion) {
+    sim_called();
     if (!majorVersion || !minorVersion || !patchVersion)
         return sim_fail(ACL_ERROR_INVALID_PARAM, "no null pointers", "acl_rt.h", "aclrtGetVersion with a null pointer");
     *majorVersion = 1;
@@ -75,6 +79,7 @@ SIM_API aclError aclrtGetVersion(int32_t *majorVersion, int32_t *minorVersion, i
 }
 
 SIM_API size_t aclDataTypeSize(aclDataType dataType) {
+    sim_called();
     /* hicann/runtime src/acl/aclrt_impl/data_buffer.cpp: int4 answers 1, unknown types fall to 8. */
     switch (dataType) {
         case ACL_INT8: case ACL_UINT8: case ACL_BOOL: case ACL_INT4: return 1;
@@ -90,6 +95,7 @@ SIM_API size_t aclDataTypeSize(aclDataType dataType) {
 }
 
 SIM_API aclError aclrtGetDeviceCount(uint32_t *count) {
+    sim_called();
     int ready = sim_check_ready("aclrtGetDeviceCount");
     if (ready) return ready;
     if (!count) return sim_fail(ACL_ERROR_INVALID_PARAM, "no null pointers", "acl_rt.h", "aclrtGetDeviceCount(null)");
@@ -98,6 +104,7 @@ SIM_API aclError aclrtGetDeviceCount(uint32_t *count) {
 }
 
 SIM_API aclError aclrtGetRunMode(aclrtRunMode *runMode) {
+    sim_called();
     int ready = sim_check_ready("aclrtGetRunMode");
     if (ready) return ready;
     if (!runMode) return sim_fail(ACL_ERROR_INVALID_PARAM, "no null pointers", "acl_rt.h", "aclrtGetRunMode(null)");
@@ -147,6 +154,7 @@ static void free_context(sim_context *context) {
 }
 
 SIM_API aclError aclrtSetDevice(int32_t deviceId) {
+    sim_called();
     int wrong = check_device("aclrtSetDevice", deviceId);
     if (wrong) return wrong;
     pthread_mutex_lock(&sim_lock);
@@ -158,6 +166,7 @@ SIM_API aclError aclrtSetDevice(int32_t deviceId) {
 }
 
 SIM_API aclError aclrtResetDevice(int32_t deviceId) {
+    sim_called();
     int wrong = check_device("aclrtResetDevice", deviceId);
     if (wrong) return wrong;
     pthread_mutex_lock(&sim_lock);
@@ -185,6 +194,7 @@ sim_context *sim_current(const char *function) {
 }
 
 SIM_API aclError aclrtGetDevice(int32_t *deviceId) {
+    sim_called();
     sim_context *context = sim_current("aclrtGetDevice");
     if (!context) return ACL_ERROR_RT_CONTEXT_NULL;
     if (!deviceId) return sim_fail(ACL_ERROR_INVALID_PARAM, "no null pointers", "acl_rt.h", "aclrtGetDevice(null)");
@@ -193,6 +203,7 @@ SIM_API aclError aclrtGetDevice(int32_t *deviceId) {
 }
 
 SIM_API aclError aclrtCreateContext(aclrtContext *context, int32_t deviceId) {
+    sim_called();
     int wrong = check_device("aclrtCreateContext", deviceId);
     if (wrong) return wrong;
     if (!context) return sim_fail(ACL_ERROR_INVALID_PARAM, "no null pointers", "acl_rt.h", "aclrtCreateContext(null)");
@@ -204,6 +215,7 @@ SIM_API aclError aclrtCreateContext(aclrtContext *context, int32_t deviceId) {
 }
 
 SIM_API aclError aclrtDestroyContext(aclrtContext context) {
+    sim_called();
     int ready = sim_check_ready("aclrtDestroyContext");
     if (ready) return ready;
     pthread_mutex_lock(&sim_lock);
@@ -220,6 +232,7 @@ SIM_API aclError aclrtDestroyContext(aclrtContext context) {
 }
 
 SIM_API aclError aclrtSetCurrentContext(aclrtContext context) {
+    sim_called();
     int ready = sim_check_ready("aclrtSetCurrentContext");
     if (ready) return ready;
     pthread_mutex_lock(&sim_lock);
@@ -232,6 +245,7 @@ SIM_API aclError aclrtSetCurrentContext(aclrtContext context) {
 }
 
 SIM_API aclError aclrtGetCurrentContext(aclrtContext *context) {
+    sim_called();
     sim_context *mine = sim_current("aclrtGetCurrentContext");
     if (!mine) return ACL_ERROR_RT_CONTEXT_NULL;
     if (!context) return sim_fail(ACL_ERROR_INVALID_PARAM, "no null pointers", "acl_rt.h", "aclrtGetCurrentContext(null)");
@@ -240,6 +254,7 @@ SIM_API aclError aclrtGetCurrentContext(aclrtContext *context) {
 }
 
 SIM_API aclError aclrtSynchronizeDevice(void) {
+    sim_called();
     sim_context *context = sim_current("aclrtSynchronizeDevice");
     return context ? sim_wait_all(context, -1, "aclrtSynchronizeDevice") : ACL_ERROR_RT_CONTEXT_NULL;
 }
@@ -247,11 +262,13 @@ SIM_API aclError aclrtSynchronizeDevice(void) {
 #if HENG_SIM_HEAD
 
 SIM_API aclError aclrtSynchronizeDeviceWithTimeout(int32_t timeout) {
+    sim_called();
     sim_context *context = sim_current("aclrtSynchronizeDeviceWithTimeout");
     return context ? sim_wait_all(context, timeout, "aclrtSynchronizeDeviceWithTimeout") : ACL_ERROR_RT_CONTEXT_NULL;
 }
 
 SIM_API aclError aclFinalizeReference(uint64_t *refCount) {
+    sim_called();
     pthread_mutex_lock(&sim_lock);
     if (references > 0) references--;
     if (refCount) *refCount = (uint64_t)references;
@@ -260,18 +277,21 @@ SIM_API aclError aclFinalizeReference(uint64_t *refCount) {
 }
 
 SIM_API aclError aclsysGetVersionStr(char *pkgName, char *versionStr) {
+    sim_called();
     if (!pkgName || !versionStr) return sim_fail(ACL_ERROR_INVALID_PARAM, "no null pointers", "acl_rt.h", "aclsysGetVersionStr with a null pointer");
     snprintf(versionStr, 128, "%s", "9.2.0-simulated");
     return 0;
 }
 
 SIM_API aclError aclsysGetVersionNum(char *pkgName, int32_t *versionNum) {
+    sim_called();
     if (!pkgName || !versionNum) return sim_fail(ACL_ERROR_INVALID_PARAM, "no null pointers", "acl_rt.h", "aclsysGetVersionNum with a null pointer");
     *versionNum = 90200000;
     return 0;
 }
 
 SIM_API aclError aclsysGetCANNVersion(aclCANNPackageName name, aclCANNPackageVersion *version) {
+    sim_called();
     (void)name;
     if (!version) return sim_fail(ACL_ERROR_INVALID_PARAM, "no null pointers", "acl_rt.h", "aclsysGetCANNVersion(null)");
     memset(version, 0, sizeof *version);
@@ -280,6 +300,7 @@ SIM_API aclError aclsysGetCANNVersion(aclCANNPackageName name, aclCANNPackageVer
 }
 
 SIM_API aclError aclrtGetDeviceInfo(uint32_t deviceId, aclrtDevAttr attr, int64_t *value) {
+    sim_called();
     int wrong = check_device("aclrtGetDeviceInfo", (int32_t)deviceId);
     if (wrong) return wrong;
     if (!value) return sim_fail(ACL_ERROR_INVALID_PARAM, "no null pointers", "acl_rt.h", "aclrtGetDeviceInfo with a null pointer");
@@ -302,12 +323,14 @@ static int check_option(aclSysParamOpt opt, const char *function) {
 }
 
 SIM_API aclError aclrtSetSysParamOpt(aclSysParamOpt opt, int64_t value) {
+    sim_called();
     int wrong = check_option(opt, "aclrtSetSysParamOpt");
     if (!wrong) parameters[opt] = value;
     return wrong;
 }
 
 SIM_API aclError aclrtGetSysParamOpt(aclSysParamOpt opt, int64_t *value) {
+    sim_called();
     int wrong = check_option(opt, "aclrtGetSysParamOpt");
     if (!wrong && !value) wrong = sim_fail(ACL_ERROR_INVALID_PARAM, "no null pointers", "acl_rt.h", "aclrtGetSysParamOpt(null)");
     if (!wrong) *value = parameters[opt];
@@ -315,10 +338,12 @@ SIM_API aclError aclrtGetSysParamOpt(aclSysParamOpt opt, int64_t *value) {
 }
 
 SIM_API aclError aclrtCtxSetSysParamOpt(aclSysParamOpt opt, int64_t value) {
+    sim_called();
     return sim_current("aclrtCtxSetSysParamOpt") ? aclrtSetSysParamOpt(opt, value) : ACL_ERROR_RT_CONTEXT_NULL;
 }
 
 SIM_API aclError aclrtCtxGetSysParamOpt(aclSysParamOpt opt, int64_t *value) {
+    sim_called();
     return sim_current("aclrtCtxGetSysParamOpt") ? aclrtGetSysParamOpt(opt, value) : ACL_ERROR_RT_CONTEXT_NULL;
 }
 

@@ -62,18 +62,22 @@ static aclError create(const char *function, aclrtEvent *result, kind of, uint32
 }
 
 SIM_API aclError aclrtCreateEvent(aclrtEvent *event) {
+    sim_called();
     return create("aclrtCreateEvent", event, PLAIN, ACL_EVENT_SYNC | ACL_EVENT_TIME_LINE);
 }
 
 SIM_API aclError aclrtCreateEventWithFlag(aclrtEvent *event, uint32_t flag) {
+    sim_called();
     return create("aclrtCreateEventWithFlag", event, WITH_FLAG, flag);
 }
 
 SIM_API aclError aclrtCreateEventExWithFlag(aclrtEvent *event, uint32_t flag) {
+    sim_called();
     return create("aclrtCreateEventExWithFlag", event, EX, flag);
 }
 
 SIM_API aclError aclrtDestroyEvent(aclrtEvent event) {
+    sim_called();
     int error;
     sim_event *mine = use(event, "aclrtDestroyEvent", &error);
     if (!mine) return error;
@@ -151,10 +155,12 @@ static aclError queue(aclrtEvent event, aclrtStream stream, const char *function
 }
 
 SIM_API aclError aclrtRecordEvent(aclrtEvent event, aclrtStream stream) {
+    sim_called();
     return queue(event, stream, "aclrtRecordEvent", run_record, false);
 }
 
 SIM_API aclError aclrtStreamWaitEvent(aclrtStream stream, aclrtEvent event) {
+    sim_called();
     int error;
     sim_event *mine = use(event, "aclrtStreamWaitEvent", &error);
     if (!mine) return error;
@@ -165,6 +171,7 @@ SIM_API aclError aclrtStreamWaitEvent(aclrtStream stream, aclrtEvent event) {
 }
 
 SIM_API aclError aclrtResetEvent(aclrtEvent event, aclrtStream stream) {
+    sim_called();
     int error;
     sim_event *mine = use(event, "aclrtResetEvent", &error);
     if (!mine) return error;
@@ -193,16 +200,19 @@ static aclError wait(aclrtEvent event, int milliseconds, const char *function) {
 }
 
 SIM_API aclError aclrtSynchronizeEvent(aclrtEvent event) {
+    sim_called();
     return wait(event, -1, "aclrtSynchronizeEvent");
 }
 
 #if HENG_SIM_HEAD
 SIM_API aclError aclrtSynchronizeEventWithTimeout(aclrtEvent event, int32_t timeout) {
+    sim_called();
     return wait(event, timeout, "aclrtSynchronizeEventWithTimeout");
 }
 #endif
 
 SIM_API aclError aclrtQueryEventStatus(aclrtEvent event, aclrtEventRecordedStatus *status) {
+    sim_called();
     int error;
     sim_event *mine = use(event, "aclrtQueryEventStatus", &error);
     if (!mine) return error;
@@ -218,6 +228,7 @@ SIM_API aclError aclrtQueryEventStatus(aclrtEvent event, aclrtEventRecordedStatu
 }
 
 SIM_API aclError aclrtEventElapsedTime(float *ms, aclrtEvent startEvent, aclrtEvent endEvent) {
+    sim_called();
     int error;
     sim_event *start = use(startEvent, "aclrtEventElapsedTime", &error);
     if (!start) return error;

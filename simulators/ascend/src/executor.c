@@ -14,6 +14,7 @@
 
 bool sim_tensor_lives(const aclTensor *tensor);
 bool sim_list_lives(const aclTensorList *list);
+bool sim_array_lives(const aclIntArray *array);
 
 struct aclOpExecutor {
     unsigned magic;
@@ -64,6 +65,8 @@ const sim_view *sim_at(const sim_call *call, int operand) {
 }
 
 sim_call *sim_begin(const char *name, int (*run)(sim_call *), uint64_t *workspaceSize, aclOpExecutor **executor) {
+    sim_called();
+    if (!sim_platform_has(name)) return 0;
     if (!workspaceSize || !executor) {
         sim_fail(ACLNN_ERR_PARAM_NULLPTR, "no null pointers", SOURCE, "%sGetWorkspaceSize with a null result", name);
         return 0;
@@ -164,6 +167,36 @@ void sim_single_optional(sim_call *call, const char *name, const aclTensorList *
     else add(call, name, 0, types, false);
 }
 
+void sim_list(sim_call *call, const char *name, const aclIntArray *array, int list) {
+    char what[128];
+    if (!call) return;
+    free(call->lists[list]);
+    call->lists[list] = 0;
+    if (!array) return;
+    if (!sim_array_lives(array)) {
+        snprintf(what, sizeof what, "%s is no live array", name);
+        reject(call, ACLNN_ERR_PARAM_INVALID, SOURCE, what);
+        return;
+    }
+    sim_ints *copy = malloc(sizeof *copy + 8 * array->size);
+    copy->owners = 1;
+    copy->size = (int)array->size;
+    memcpy(copy->values, array->values, 8 * array->size);
+    call->lists[list] = copy;
+}
+
+static void keep_lists(sim_call *call) {
+    for (int i = 0; i < 2; i++)
+        if (call->lists[i]) __atomic_fetch_add(&call->lists[i]->owners, 1, __ATOMIC_RELAXED);
+}
+
+static void drop_lists(sim_call *call) {
+    for (int i = 0; i < 2; i++) {
+        if (call->lists[i] && __atomic_fetch_sub(&call->lists[i]->owners, 1, __ATOMIC_ACQ_REL) == 1) free(call->lists[i]);
+        call->lists[i] = 0;
+    }
+}
+
 void sim_bool(sim_call *call, const char *name, bool value) {
     unsigned char bits;
     memcpy(&bits, &value, 1);
@@ -192,6 +225,7 @@ aclnnStatus sim_finish(sim_call *call, uint64_t *workspaceSize, aclOpExecutor **
     if (call->error) {
         int error = call->error;
         mine->magic = 0;
+        drop_lists(&mine->call);
         free(mine);
         count(-1);
         return error;
@@ -209,11 +243,13 @@ static bool lives(const aclOpExecutor *executor) {
 
 static void bury(aclOpExecutor *executor) {
     executor->magic = 0;
+    drop_lists(&executor->call);
     count(-1);
     sim_retire(executor);
 }
 
 SIM_API aclnnStatus aclSetAclOpExecutorRepeatable(aclOpExecutor *executor) {
+    sim_called();
     if (!lives(executor)) return sim_fail(ACLNN_ERR_PARAM_INVALID, "an executor lives", SOURCE, "aclSetAclOpExecutorRepeatable of a consumed executor");
     if (executor->used)
         return sim_fail(ACLNN_ERR_PARAM_INVALID, "repeatable is said before the first second phase", SOURCE, "aclSetAclOpExecutorRepeatable after use");
@@ -222,6 +258,7 @@ SIM_API aclnnStatus aclSetAclOpExecutorRepeatable(aclOpExecutor *executor) {
 }
 
 SIM_API aclnnStatus aclDestroyAclOpExecutor(aclOpExecutor *executor) {
+    sim_called();
     if (!lives(executor)) return sim_fail(ACLNN_ERR_PARAM_INVALID, "an executor is destroyed once", SOURCE, "aclDestroyAclOpExecutor of a consumed executor");
     bury(executor);
     return 0;
@@ -246,14 +283,17 @@ static aclnnStatus set_address(aclOpExecutor *executor, size_t index, const aclT
 }
 
 SIM_API aclnnStatus aclSetTensorAddr(aclOpExecutor *executor, const size_t index, aclTensor *tensor, void *addr) {
+    sim_called();
     return set_address(executor, index, tensor, addr, -1);
 }
 
 SIM_API aclnnStatus aclSetInputTensorAddr(aclOpExecutor *executor, const size_t index, aclTensor *tensor, void *addr) {
+    sim_called();
     return set_address(executor, index, tensor, addr, 0);
 }
 
 SIM_API aclnnStatus aclSetOutputTensorAddr(aclOpExecutor *executor, const size_t index, aclTensor *tensor, void *addr) {
+    sim_called();
     return set_address(executor, index, tensor, addr, 1);
 }
 
@@ -264,10 +304,12 @@ static aclnnStatus set_listed(aclOpExecutor *executor, size_t index, size_t rela
 }
 
 SIM_API aclnnStatus aclSetDynamicInputTensorAddr(aclOpExecutor *executor, size_t irIndex, const size_t relativeIndex, aclTensorList *tensors, void *addr) {
+    sim_called();
     return set_listed(executor, irIndex, relativeIndex, tensors, addr, 0);
 }
 
 SIM_API aclnnStatus aclSetDynamicOutputTensorAddr(aclOpExecutor *executor, size_t irIndex, const size_t relativeIndex, aclTensorList *tensors, void *addr) {
+    sim_called();
     return set_listed(executor, irIndex, relativeIndex, tensors, addr, 1);
 }
 
@@ -330,6 +372,32 @@ static const char *view_fault(const sim_view *view) {
     return sim_device_fault(view->data + (size_t)view->offset * size, (size_t)(last - view->offset + 1) * size);
 }
 
+/* Whether an operator reads a view as it lies; if not, it copies it first, which is a kernel more (docs: non-contiguous tensors). */
+static bool reads_as_it_lies(const sim_call *call, const sim_view *view) {
+    if (view->dense || call->strides == ANY_STRIDES || sim_elements(view) <= 1) return true;
+    if (call->strides != TRANSPOSED || view->rank < 2) return false;
+    sim_view turned = *view;
+    int last = view->rank - 1;
+    turned.dims[last] = view->dims[last - 1];
+    turned.dims[last - 1] = view->dims[last];
+    turned.strides[last] = view->strides[last - 1];
+    turned.strides[last - 1] = view->strides[last];
+    int64_t dense = 1;
+    for (int i = last; i >= 0; dense *= turned.dims[i], i--)
+        if (turned.dims[i] != 1 && turned.strides[i] != dense) return false;
+    return true;
+}
+
+static void count_kernels(const sim_call *call) {
+    long copies = call->more_kernels;
+    for (int i = 0; i < call->count; i++)
+        if (call->operands[i].tensor && !reads_as_it_lies(call, &call->operands[i].view)) copies++;
+    pthread_mutex_lock(&sim_lock);
+    sim_count.kernels++;
+    sim_count.contiguous_kernels += copies;
+    pthread_mutex_unlock(&sim_lock);
+}
+
 static int run_op(sim_task *task) {
     op_task *op = (op_task *)task;
     op->call.failure = task->failure;
@@ -347,6 +415,7 @@ static int run_op(sim_task *task) {
     }
     /* A kernel writes all of its workspace, which destroys what anybody keeps there. */
     memset(op->call.workspace, 0xD5, op->call.workspace_bytes);
+    count_kernels(&op->call);
     return op->call.run(&op->call);
 }
 
@@ -358,7 +427,15 @@ static int run_and_release(sim_task *task) {
 }
 
 static void drop_op(sim_task *task) {
+    drop_lists(&((op_task *)task)->call);
     free(task);
+}
+
+static void replace_op(sim_task *task, sim_task *by) {
+    /* Exchanged, so that the lists of both are dropped with their tasks. */
+    sim_call before = ((op_task *)task)->call;
+    ((op_task *)task)->call = ((op_task *)by)->call;
+    ((op_task *)by)->call = before;
 }
 
 static aclnnStatus launch(const char *name, void *workspace, uint64_t workspaceSize, aclOpExecutor *executor, aclrtStream stream) {
@@ -381,23 +458,29 @@ static aclnnStatus launch(const char *name, void *workspace, uint64_t workspaceS
             return sim_fail(ACLNN_ERR_PARAM_INVALID, "tensors live until the second phase has returned", SOURCE, "%s: %s was destroyed", name,
                             executor->call.operands[i].name);
     bool clash = false;
-    bool captured = sim_stream_capturing(queue);
+    bool captured = sim_stream_capturing(queue) || sim_stream_update(queue);
     if (!captured) claim(queue, workspace, executor->call.workspace_bytes, &clash);
     if (clash)
         return sim_fail(ACLNN_ERR_PARAM_INVALID, "a workspace serves one stream at a time", SOURCE, "%s: another stream still works in this workspace", name);
     op_task *op = calloc(1, sizeof *op);
     op->call = executor->call;
+    keep_lists(&op->call);
     for (int i = 0; i < op->call.count; i++)
         if (op->call.operands[i].tensor) op->call.operands[i].view = op->call.operands[i].tensor->view;
     op->call.workspace = workspace;
     op->stream = queue;
     op->task.run = captured ? run_op : run_and_release;
     op->task.drop = drop_op;
+    op->task.replace = replace_op;
     op->task.name = name;
+    pthread_mutex_lock(&sim_lock);
+    sim_count.operator_launches++;
+    pthread_mutex_unlock(&sim_lock);
     return sim_enqueue(queue, &op->task);
 }
 
 aclnnStatus sim_launch(const char *name, void *workspace, uint64_t workspaceSize, aclOpExecutor *executor, aclrtStream stream) {
+    sim_called();
     if (!lives(executor))
         return sim_fail(ACLNN_ERR_PARAM_INVALID, "the second phase consumes an executor that is not repeatable", SOURCE, "%s with a consumed executor", name);
     aclnnStatus status = launch(name, workspace, workspaceSize, executor, stream);

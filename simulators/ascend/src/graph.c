@@ -1,11 +1,13 @@
 /*
  * Capture of a stream into a graph. Source: hicann/runtime@681ef7610df1 docs/zh/api_ref aclmdlRICaptureBegin and its neighbours.
  *
- * One stream is captured at a time here; a second stream joined by events is refused, because this simulator cannot prove its order.
+ * Task groups: docs/zh/dev_guide/04-03_task_update.md. One stream is captured into a graph here; a second stream joined by events is refused, because this simulator cannot prove its order.
  */
 #include "sim.h"
 
+#include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #define DOCS "docs/zh/api_ref aclmdlRICaptureBegin"
 
@@ -13,7 +15,20 @@ int sim_enqueue_borrowed(sim_stream *stream, sim_task *task);
 
 #if HENG_SIM_HEAD
 
-typedef struct sim_graph {
+typedef struct sim_graph sim_graph;
+
+enum { GROUP_TASKS = 16 };
+
+/* Tasks of a graph whose arguments may be changed: those between aclmdlRICaptureTaskGrpBegin and ...End. */
+typedef struct task_group {
+    sim_graph *graph;
+    sim_task *tasks[GROUP_TASKS];
+    int count;
+    struct task_group *next;
+} task_group;
+
+struct sim_graph {
+    task_group *groups, *open;
     sim_task *first, **last;
     long tasks;
     sim_stream *stream; /* while capturing */
@@ -22,7 +37,9 @@ typedef struct sim_graph {
     bool finished;
     long running;
     struct sim_graph *next;
-} sim_graph;
+};
+
+#define UPDATE "docs/zh/dev_guide/04-03_task_update.md"
 
 static sim_graph *graphs;
 static int global_captures; /* streams capturing in ACL_MODEL_RI_CAPTURE_MODE_GLOBAL */
@@ -52,15 +69,25 @@ int sim_check_not_capturing(const char *function, const sim_stream *stream) {
     return 0;
 }
 
-void sim_graph_add(void *graph, sim_task *task) {
+int sim_graph_add(void *graph, sim_task *task) {
     sim_graph *into = graph;
+    if (into->open) {
+        if (!task->replace || into->open->count == GROUP_TASKS) {
+            int wrong = sim_fail(ACL_ERROR_RT_PARAM_INVALID, "a task group holds single operators only", UPDATE, "%s in a task group", task->name);
+            if (task->drop) task->drop(task);
+            return wrong;
+        }
+        into->open->tasks[into->open->count++] = task;
+    }
     task->next = 0;
     *into->last = task;
     into->last = &task->next;
     into->tasks++;
+    return 0;
 }
 
 SIM_API aclError aclmdlRICaptureBegin(aclrtStream stream, aclmdlRICaptureMode mode) {
+    sim_called();
     if ((int)mode < 0 || (int)mode > 2)
         return sim_fail(ACL_ERROR_RT_PARAM_INVALID, "modes are 0..2", DOCS, "aclmdlRICaptureBegin in mode %d", (int)mode);
     if (!stream) return sim_fail(ACL_ERROR_RT_STREAM_CAPTURE_IMPLICIT, "the default stream is not captured", DOCS, "aclmdlRICaptureBegin(null)");
@@ -85,6 +112,7 @@ SIM_API aclError aclmdlRICaptureBegin(aclrtStream stream, aclmdlRICaptureMode mo
 }
 
 SIM_API aclError aclmdlRICaptureGetInfo(aclrtStream stream, aclmdlRICaptureStatus *status, aclmdlRI *modelRI) {
+    sim_called();
     sim_stream *found = sim_use_stream(stream, "aclmdlRICaptureGetInfo");
     if (!found) return ACL_ERROR_RT_STREAM_CONTEXT;
     if (!status || !modelRI) return sim_fail(ACL_ERROR_INVALID_PARAM, "no null pointers", "acl_rt.h", "aclmdlRICaptureGetInfo with a null pointer");
@@ -94,6 +122,7 @@ SIM_API aclError aclmdlRICaptureGetInfo(aclrtStream stream, aclmdlRICaptureStatu
 }
 
 SIM_API aclError aclmdlRICaptureEnd(aclrtStream stream, aclmdlRI *modelRI) {
+    sim_called();
     sim_stream *found = sim_use_stream(stream, "aclmdlRICaptureEnd");
     if (!found) return ACL_ERROR_RT_STREAM_CONTEXT;
     if (!modelRI) return sim_fail(ACL_ERROR_INVALID_PARAM, "no null pointers", "acl_rt.h", "aclmdlRICaptureEnd with a null pointer");
@@ -102,6 +131,8 @@ SIM_API aclError aclmdlRICaptureEnd(aclrtStream stream, aclmdlRI *modelRI) {
     if (graph->mode != ACL_MODEL_RI_CAPTURE_MODE_RELAXED && !pthread_equal(graph->thread, pthread_self()))
         return sim_fail(ACL_ERROR_RT_STREAM_CAPTURE_WRONG_THREAD, "the thread that began ends, except in relaxed mode", DOCS,
                         "aclmdlRICaptureEnd by another thread");
+    if (graph->open)
+        return sim_fail(ACL_ERROR_RT_STREAM_CAPTURE_UNMATCHED, "a task group that began ends", UPDATE, "aclmdlRICaptureEnd while a task group is open");
     sim_stream_set_capture(found, 0);
     graph->stream = 0;
     graph->finished = true;
@@ -114,6 +145,7 @@ SIM_API aclError aclmdlRICaptureEnd(aclrtStream stream, aclmdlRI *modelRI) {
 }
 
 SIM_API aclError aclmdlRICaptureThreadExchangeMode(aclmdlRICaptureMode *mode) {
+    sim_called();
     if (!mode || (int)*mode < 0 || (int)*mode > 2)
         return sim_fail(ACL_ERROR_RT_PARAM_INVALID, "modes are 0..2", DOCS, "aclmdlRICaptureThreadExchangeMode with no valid mode");
     aclmdlRICaptureMode before = thread_mode;
@@ -155,6 +187,7 @@ static void drop_end(sim_task *task) {
 static aclError execute(sim_graph *graph, sim_stream *stream) {
     pthread_mutex_lock(&sim_lock);
     graph->running++;
+    sim_count.graph_launches++;
     pthread_mutex_unlock(&sim_lock);
     for (sim_task *task = graph->first; task; task = task->next) sim_enqueue_borrowed(stream, task);
     end_task *end = calloc(1, sizeof *end);
@@ -166,6 +199,7 @@ static aclError execute(sim_graph *graph, sim_stream *stream) {
 }
 
 SIM_API aclError aclmdlRIExecuteAsync(aclmdlRI modelRI, aclrtStream stream) {
+    sim_called();
     int error;
     sim_graph *graph = use(modelRI, "aclmdlRIExecuteAsync", &error);
     if (!graph) return error;
@@ -177,6 +211,7 @@ SIM_API aclError aclmdlRIExecuteAsync(aclmdlRI modelRI, aclrtStream stream) {
 }
 
 SIM_API aclError aclmdlRIExecute(aclmdlRI modelRI, int32_t timeout) {
+    sim_called();
     int error;
     sim_graph *graph = use(modelRI, "aclmdlRIExecute", &error);
     if (!graph) return error;
@@ -187,6 +222,7 @@ SIM_API aclError aclmdlRIExecute(aclmdlRI modelRI, int32_t timeout) {
 }
 
 SIM_API aclError aclmdlRIDestroy(aclmdlRI modelRI) {
+    sim_called();
     int error;
     sim_graph *graph = use(modelRI, "aclmdlRIDestroy", &error);
     if (!graph) return error;
@@ -208,40 +244,142 @@ SIM_API aclError aclmdlRIDestroy(aclmdlRI modelRI) {
         if (task->drop) task->drop(task);
         task = next;
     }
+    for (task_group *group = graph->groups; group;) {
+        task_group *next = group->next;
+        free(group);
+        group = next;
+    }
     free(graph);
     return 0;
 }
 
 SIM_API aclError aclmdlRIAbort(aclmdlRI modelRI) {
+    sim_called();
     int error;
     return use(modelRI, "aclmdlRIAbort", &error) ? 0 : error;
 }
 
-/* Task groups would let host arguments of captured operators change; nothing that this library runs has any yet. */
-static aclError no_groups(const char *function) {
-    return sim_fail(ACL_ERROR_RT_FEATURE_NOT_SUPPORT, "task groups need operators with host arguments", "the simulator", "%s is not simulated", function);
+/* ---- task groups: host arguments of captured operators are frozen, and changed by collecting the same operators anew ---- */
+
+typedef struct {
+    sim_task task;
+    task_group *group;
+    sim_task *fresh[GROUP_TASKS];
+    int count;
+    bool refused;
+} update_task;
+
+static sim_graph *capturing(aclrtStream stream, const char *function, int *error) {
+    sim_stream *found = sim_use_stream(stream, function);
+    sim_graph *graph = found ? sim_stream_capture(found) : 0;
+    *error = ACL_ERROR_RT_STREAM_CONTEXT;
+    if (found && !graph) *error = sim_fail(ACL_ERROR_RT_STREAM_NOT_CAPTURED, "task groups are marked while a stream captures", UPDATE, "%s", function);
+    return graph;
 }
 
 SIM_API aclError aclmdlRICaptureTaskGrpBegin(aclrtStream stream) {
-    (void)stream;
-    return no_groups("aclmdlRICaptureTaskGrpBegin");
+    sim_called();
+    int error;
+    sim_graph *graph = capturing(stream, "aclmdlRICaptureTaskGrpBegin", &error);
+    if (!graph) return error;
+    if (graph->open)
+        return sim_fail(ACL_ERROR_RT_STREAM_CAPTURE_UNMATCHED, "one task group at a time", UPDATE, "aclmdlRICaptureTaskGrpBegin while a task group is open");
+    graph->open = calloc(1, sizeof *graph->open);
+    graph->open->graph = graph;
+    return 0;
 }
 
 SIM_API aclError aclmdlRICaptureTaskGrpEnd(aclrtStream stream, aclrtTaskGrp *handle) {
-    (void)stream;
-    (void)handle;
-    return no_groups("aclmdlRICaptureTaskGrpEnd");
+    sim_called();
+    int error;
+    sim_graph *graph = capturing(stream, "aclmdlRICaptureTaskGrpEnd", &error);
+    if (!graph) return error;
+    if (!handle) return sim_fail(ACL_ERROR_INVALID_PARAM, "no null pointers", "acl_rt.h", "aclmdlRICaptureTaskGrpEnd with a null pointer");
+    if (!graph->open) return sim_fail(ACL_ERROR_RT_STREAM_CAPTURE_UNMATCHED, "an end follows a begin", UPDATE, "aclmdlRICaptureTaskGrpEnd without a begin");
+    graph->open->next = graph->groups;
+    graph->groups = graph->open;
+    *handle = graph->open;
+    graph->open = 0;
+    return 0;
+}
+
+static task_group *group_of(const void *handle) {
+    for (sim_graph *graph = graphs; graph; graph = graph->next)
+        for (task_group *group = graph->finished ? graph->groups : 0; group; group = group->next)
+            if (group == handle) return group;
+    return 0;
 }
 
 SIM_API aclError aclmdlRICaptureTaskUpdateBegin(aclrtStream stream, aclrtTaskGrp handle) {
-    (void)stream;
-    (void)handle;
-    return no_groups("aclmdlRICaptureTaskUpdateBegin");
+    sim_called();
+    sim_stream *found = sim_use_stream(stream, "aclmdlRICaptureTaskUpdateBegin");
+    if (!found) return ACL_ERROR_RT_STREAM_CONTEXT;
+    if (sim_stream_capturing(found))
+        return sim_fail(ACL_ERROR_RT_STREAM_CAPTURED, "the stream of an update does not capture", UPDATE, "aclmdlRICaptureTaskUpdateBegin on a capturing stream");
+    if (sim_stream_update(found))
+        return sim_fail(ACL_ERROR_RT_STREAM_CAPTURE_UNMATCHED, "one update at a time", UPDATE, "aclmdlRICaptureTaskUpdateBegin while an update is open");
+    pthread_mutex_lock(&sim_lock);
+    task_group *group = group_of(handle);
+    pthread_mutex_unlock(&sim_lock);
+    if (!group)
+        return sim_fail(ACL_ERROR_RT_INVALID_HANDLE, "a task group is of a live graph whose capture ended", UPDATE, "aclmdlRICaptureTaskUpdateBegin of group %p",
+                        handle);
+    update_task *update = calloc(1, sizeof *update);
+    update->group = group;
+    sim_stream_set_update(found, update);
+    return 0;
+}
+
+int sim_update_add(void *handle, sim_task *task) {
+    update_task *update = handle;
+    int at = update->count;
+    if (!task->replace || at >= update->group->count || strcmp(task->name, update->group->tasks[at]->name)) {
+        int wrong = sim_fail(ACL_ERROR_RT_PARAM_INVALID, "an update has the group's operators, in number and kind", UPDATE, "%s as task %d of %d", task->name, at,
+                             update->group->count);
+        update->refused = true;
+        if (task->drop) task->drop(task);
+        return wrong;
+    }
+    update->fresh[update->count++] = task;
+    return 0;
+}
+
+static int run_update(sim_task *task) {
+    update_task *update = (update_task *)task;
+    pthread_mutex_lock(&sim_lock);
+    bool running = update->group->graph->running > 0;
+    pthread_mutex_unlock(&sim_lock);
+    if (running) {
+        snprintf(task->failure, sizeof task->failure, "a task group is updated while its graph runs (" UPDATE ": order them by events)");
+        return ACL_ERROR_RT_MODEL_RUNNING;
+    }
+    for (int i = 0; i < update->count; i++) update->group->tasks[i]->replace(update->group->tasks[i], update->fresh[i]);
+    return 0;
+}
+
+static void drop_update(sim_task *task) {
+    update_task *update = (update_task *)task;
+    for (int i = 0; i < update->count; i++) update->fresh[i]->drop(update->fresh[i]);
+    free(update);
 }
 
 SIM_API aclError aclmdlRICaptureTaskUpdateEnd(aclrtStream stream) {
-    (void)stream;
-    return no_groups("aclmdlRICaptureTaskUpdateEnd");
+    sim_called();
+    sim_stream *found = sim_use_stream(stream, "aclmdlRICaptureTaskUpdateEnd");
+    if (!found) return ACL_ERROR_RT_STREAM_CONTEXT;
+    update_task *update = sim_stream_update(found);
+    if (!update) return sim_fail(ACL_ERROR_RT_STREAM_CAPTURE_UNMATCHED, "an end follows a begin", UPDATE, "aclmdlRICaptureTaskUpdateEnd without a begin");
+    sim_stream_set_update(found, 0);
+    if (update->refused || update->count != update->group->count) {
+        int wrong = sim_fail(ACL_ERROR_RT_PARAM_INVALID, "an update has the group's operators, in number and kind", UPDATE, "%d of %d tasks were updated",
+                             update->count, update->group->count);
+        drop_update(&update->task);
+        return wrong;
+    }
+    update->task.run = run_update;
+    update->task.drop = drop_update;
+    update->task.name = "update of a task group";
+    return sim_enqueue(found, &update->task);
 }
 
 #else
@@ -256,9 +394,16 @@ int sim_check_not_capturing(const char *function, const sim_stream *stream) {
     return 0;
 }
 
-void sim_graph_add(void *graph, sim_task *task) {
+int sim_graph_add(void *graph, sim_task *task) {
     (void)graph;
     (void)task;
+    return 0;
+}
+
+int sim_update_add(void *update, sim_task *task) {
+    (void)update;
+    (void)task;
+    return 0;
 }
 
 #endif

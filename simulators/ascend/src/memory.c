@@ -187,28 +187,34 @@ static aclError release(const char *function, void *address, bool device) {
 }
 
 SIM_API aclError aclrtMalloc(void **devPtr, size_t size, aclrtMemMallocPolicy policy) {
+    sim_called();
     (void)policy;
     return allocate("aclrtMalloc", devPtr, size, true);
 }
 
 SIM_API aclError aclrtMallocAlign32(void **devPtr, size_t size, aclrtMemMallocPolicy policy) {
+    sim_called();
     (void)policy;
     return allocate("aclrtMallocAlign32", devPtr, size, true);
 }
 
 SIM_API aclError aclrtFree(void *devPtr) {
+    sim_called();
     return release("aclrtFree", devPtr, true);
 }
 
 SIM_API aclError aclrtMallocHost(void **hostPtr, size_t size) {
+    sim_called();
     return allocate("aclrtMallocHost", hostPtr, size, false);
 }
 
 SIM_API aclError aclrtFreeHost(void *hostPtr) {
+    sim_called();
     return release("aclrtFreeHost", hostPtr, false);
 }
 
 SIM_API aclError aclrtGetMemInfo(aclrtMemAttr attr, size_t *free, size_t *total) {
+    sim_called();
     (void)attr;
     if (!sim_current("aclrtGetMemInfo")) return ACL_ERROR_RT_CONTEXT_NULL;
     if (!free || !total) return sim_fail(ACL_ERROR_INVALID_PARAM, "no null pointers", "acl_rt.h", "aclrtGetMemInfo with a null pointer");
@@ -253,6 +259,7 @@ static void count_copy(const void *dst, const void *src, size_t bytes) {
 }
 
 SIM_API aclError aclrtMemcpy(void *dst, size_t destMax, const void *src, size_t count, aclrtMemcpyKind kind) {
+    sim_called();
     if (!sim_current("aclrtMemcpy")) return ACL_ERROR_RT_CONTEXT_NULL;
     if (!count || dst == src) return 0;
     int wrong = check_copy("aclrtMemcpy", dst, destMax, src, count, kind);
@@ -303,6 +310,7 @@ static void drop_copy(sim_task *task) {
 }
 
 SIM_API aclError aclrtMemcpyAsync(void *dst, size_t destMax, const void *src, size_t count, aclrtMemcpyKind kind, aclrtStream stream) {
+    sim_called();
     sim_stream *queue = sim_use_stream(stream, "aclrtMemcpyAsync");
     if (!queue) return ACL_ERROR_RT_STREAM_CONTEXT;
     if (!count || dst == src) return 0;
@@ -347,6 +355,7 @@ static int check_fill(const char *function, void *memory, size_t maxCount, size_
 }
 
 SIM_API aclError aclrtMemset(void *devPtr, size_t maxCount, int32_t value, size_t count) {
+    sim_called();
     if (!sim_current("aclrtMemset")) return ACL_ERROR_RT_CONTEXT_NULL;
     if (!count) return 0;
     int wrong = check_fill("aclrtMemset", devPtr, maxCount, count);
@@ -356,6 +365,7 @@ SIM_API aclError aclrtMemset(void *devPtr, size_t maxCount, int32_t value, size_
 }
 
 SIM_API aclError aclrtMemsetAsync(void *devPtr, size_t maxCount, int32_t value, size_t count, aclrtStream stream) {
+    sim_called();
     sim_stream *queue = sim_use_stream(stream, "aclrtMemsetAsync");
     if (!queue) return ACL_ERROR_RT_STREAM_CONTEXT;
     if (!count) return 0;

@@ -11,16 +11,19 @@
 #define SOURCE "acl_meta.h, op_executor.cpp"
 
 SIM_API aclnnStatus aclnnInit(const char *configPath) {
+    sim_called();
     (void)configPath;
     return sim_check_ready("aclnnInit");
 }
 
 SIM_API aclnnStatus aclnnFinalize(void) {
+    sim_called();
     return 0;
 }
 
 SIM_API aclTensor *aclCreateTensor(const int64_t *viewDims, uint64_t viewDimsNum, aclDataType dataType, const int64_t *stride, int64_t offset,
                                    aclFormat format, const int64_t *storageDims, uint64_t storageDimsNum, void *tensorData) {
+    sim_called();
     if ((!viewDims && viewDimsNum) || viewDimsNum > MAX_RANK || (!storageDims && storageDimsNum) || offset < 0) {
         sim_fail(ACLNN_ERR_PARAM_INVALID, "a tensor has at most 8 dimensions and no negative offset", SOURCE,
                  "aclCreateTensor with %lu dimensions, offset %ld", (unsigned long)viewDimsNum, (long)offset);
@@ -61,6 +64,7 @@ SIM_API aclTensor *aclCreateTensor(const int64_t *viewDims, uint64_t viewDimsNum
 }
 
 SIM_API aclScalar *aclCreateScalar(void *value, aclDataType dataType) {
+    sim_called();
     if (!value) {
         sim_fail(ACLNN_ERR_PARAM_NULLPTR, "no null pointers", SOURCE, "aclCreateScalar(null)");
         return 0;
@@ -74,6 +78,7 @@ SIM_API aclScalar *aclCreateScalar(void *value, aclDataType dataType) {
 }
 
 SIM_API aclIntArray *aclCreateIntArray(const int64_t *value, uint64_t size) {
+    sim_called();
     aclIntArray *array = calloc(1, sizeof *array);
     array->magic = ARRAY;
     array->size = size;
@@ -83,6 +88,7 @@ SIM_API aclIntArray *aclCreateIntArray(const int64_t *value, uint64_t size) {
 }
 
 SIM_API aclFloatArray *aclCreateFloatArray(const float *value, uint64_t size) {
+    sim_called();
     (void)value;
     (void)size;
     sim_fail(ACLNN_ERR_PARAM_INVALID, "nothing simulated takes one", "the simulator", "aclCreateFloatArray is not simulated");
@@ -90,6 +96,7 @@ SIM_API aclFloatArray *aclCreateFloatArray(const float *value, uint64_t size) {
 }
 
 SIM_API aclBoolArray *aclCreateBoolArray(const bool *value, uint64_t size) {
+    sim_called();
     (void)value;
     (void)size;
     sim_fail(ACLNN_ERR_PARAM_INVALID, "nothing simulated takes one", "the simulator", "aclCreateBoolArray is not simulated");
@@ -101,6 +108,7 @@ static bool is_tensor(const aclTensor *tensor) {
 }
 
 SIM_API aclTensorList *aclCreateTensorList(const aclTensor *const *value, uint64_t size) {
+    sim_called();
     for (uint64_t i = 0; i < size; i++)
         if (!is_tensor(value[i]) || value[i]->in_list) {
             sim_fail(ACLNN_ERR_PARAM_INVALID, "a list takes live tensors that are in no other list, and owns them", SOURCE,
@@ -123,6 +131,7 @@ static aclnnStatus dead(const char *what) {
 }
 
 SIM_API aclnnStatus aclDestroyTensor(const aclTensor *tensor) {
+    sim_called();
     if (!is_tensor(tensor)) return dead("aclDestroyTensor");
     if (tensor->in_list)
         return sim_fail(ACLNN_ERR_PARAM_INVALID, "a list owns its tensors: aclDestroyTensorList destroys them", SOURCE, "aclDestroyTensor of a tensor in a list");
@@ -132,6 +141,7 @@ SIM_API aclnnStatus aclDestroyTensor(const aclTensor *tensor) {
 }
 
 SIM_API aclnnStatus aclDestroyScalar(const aclScalar *scalar) {
+    sim_called();
     if (!scalar || scalar->magic != SCALAR) return dead("aclDestroyScalar");
     ((aclScalar *)scalar)->magic = 0;
     sim_retire((void *)scalar);
@@ -139,6 +149,7 @@ SIM_API aclnnStatus aclDestroyScalar(const aclScalar *scalar) {
 }
 
 SIM_API aclnnStatus aclDestroyIntArray(const aclIntArray *array) {
+    sim_called();
     if (!array || array->magic != ARRAY) return dead("aclDestroyIntArray");
     ((aclIntArray *)array)->magic = 0;
     free(array->values);
@@ -147,16 +158,19 @@ SIM_API aclnnStatus aclDestroyIntArray(const aclIntArray *array) {
 }
 
 SIM_API aclnnStatus aclDestroyFloatArray(const aclFloatArray *array) {
+    sim_called();
     (void)array;
     return dead("aclDestroyFloatArray");
 }
 
 SIM_API aclnnStatus aclDestroyBoolArray(const aclBoolArray *array) {
+    sim_called();
     (void)array;
     return dead("aclDestroyBoolArray");
 }
 
 SIM_API aclnnStatus aclDestroyTensorList(const aclTensorList *array) {
+    sim_called();
     if (!array || array->magic != LIST) return dead("aclDestroyTensorList");
     aclTensorList *list = (aclTensorList *)array;
     list->magic = 0;
@@ -170,6 +184,7 @@ SIM_API aclnnStatus aclDestroyTensorList(const aclTensorList *array) {
 }
 
 SIM_API aclnnStatus aclSetRawTensorAddr(aclTensor *tensor, void *addr) {
+    sim_called();
     if (!is_tensor(tensor)) return dead("aclSetRawTensorAddr");
     if ((uintptr_t)addr & 31)
         return sim_fail(ACLNN_ERR_PARAM_INVALID, "a tensor's data is aligned to 32 bytes", SOURCE, "aclSetRawTensorAddr to %p", addr);
@@ -178,6 +193,7 @@ SIM_API aclnnStatus aclSetRawTensorAddr(aclTensor *tensor, void *addr) {
 }
 
 SIM_API aclnnStatus aclGetRawTensorAddr(const aclTensor *tensor, void **addr) {
+    sim_called();
     if (!is_tensor(tensor)) return dead("aclGetRawTensorAddr");
     if (!addr) return sim_fail(ACLNN_ERR_PARAM_NULLPTR, "no null pointers", SOURCE, "aclGetRawTensorAddr with a null pointer");
     *addr = tensor->view.data;

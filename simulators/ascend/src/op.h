@@ -50,13 +50,22 @@ typedef struct {
     sim_view view;           /* as it is when the second phase runs */
 } sim_operand;
 
+/* A host array that several copies of a call share. */
+typedef struct sim_ints {
+    int owners, size;
+    int64_t values[];
+} sim_ints;
+
 typedef struct sim_call {
     const char *name;
     int (*run)(struct sim_call *call);
     sim_operand operands[MAX_OPERANDS];
     int count;
     int64_t integers[16];
+    struct sim_ints *lists[2]; /* host arrays, copied and counted */
     double reals[4];
+    int strides;      /* which views the operator reads as they lie */
+    int more_kernels; /* beyond one and the copies of strided operands */
     int error;
     char *failure; /* where run may say what went wrong; 512 bytes */
     void *workspace;
@@ -67,6 +76,9 @@ enum {
     F32 = 1, F16 = 2, BF16 = 4, I8 = 8, I32 = 16, I64 = 32, I4 = 64,
     FLOATS = F32 | F16 | BF16, INDICES = I32 | I64, ANY = 63
 };
+
+/* For sim_call.strides: dense views only, also those with the last two dimensions exchanged, or any. */
+enum { DENSE = 0, TRANSPOSED, ANY_STRIDES };
 
 /* ---- first phase ---- */
 
@@ -79,6 +91,8 @@ void sim_optional(sim_call *call, const char *name, const aclTensor *tensor, int
 void sim_single(sim_call *call, const char *name, const aclTensorList *list, int types, bool output);
 /* The same where the list may be absent. */
 void sim_single_optional(sim_call *call, const char *name, const aclTensorList *list, int types);
+/* Copies a host array into list 0 or 1; an absent one is empty. */
+void sim_list(sim_call *call, const char *name, const aclIntArray *array, int list);
 /* A C++ bool that is neither 0 nor 1 is what a careless foreign call gives (-1 for true). */
 void sim_bool(sim_call *call, const char *name, bool value);
 /* What the simulator does not simulate is refused, never ignored. */
@@ -90,6 +104,8 @@ aclnnStatus sim_finish(sim_call *call, uint64_t *workspaceSize, aclOpExecutor **
 const sim_view *sim_at(const sim_call *call, int operand); /* null if absent */
 int64_t sim_elements(const sim_view *view);
 bool sim_same_dims(const sim_view *a, const sim_view *b);
+/* Whether the operator's document names the simulated chip as supported; if not, says so and returns false. */
+bool sim_platform_has(const char *operator_name);
 bool sim_is_310p(void);
 bool sim_is_950(void);
 

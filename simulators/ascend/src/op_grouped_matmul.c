@@ -100,6 +100,7 @@ SIM_API aclnnStatus aclnnGroupedMatmulV4GetWorkspaceSize(const aclTensorList *x,
                                                          aclTensorList *activationFeatureOutOptional, aclTensorList *dynQuantScaleOutOptional,
                                                          uint64_t *workspaceSize, aclOpExecutor **executor) {
     sim_call *call = sim_begin("aclnnGroupedMatmulV4", run_grouped, workspaceSize, executor);
+    if (call) call->strides = TRANSPOSED;
     sim_single(call, "x", x, FLOATS | I8, false);
     sim_single(call, "weight", weight, FLOATS | I8 | I4, false);
     sim_single_optional(call, "scaleOptional", scaleOptional, F32 | BF16);

@@ -126,7 +126,11 @@ SIM_API aclnnStatus aclnnInplaceCopyGetWorkspaceSize(aclTensor *selfRef, const a
     sim_output(call, "selfRef", selfRef, ANY);
     sim_input(call, "src", src, ANY);
     const sim_view *to = call ? sim_at(call, 0) : 0, *from = call ? sim_at(call, 1) : 0;
-    if (to && from) sim_require(call, broadcasts(from, to), "aclnnInplaceCopy", "src does not broadcast to selfRef");
+    if (to && from) {
+        sim_require(call, broadcasts(from, to), "aclnnInplaceCopy", "src does not broadcast to selfRef");
+        call->strides = ANY_STRIDES;
+        call->more_kernels = from->dtype != to->dtype; /* a cast, then the copy */
+    }
     return sim_finish(call, workspaceSize, executor);
 }
 SIM_SECOND_PHASE(aclnnInplaceCopy)

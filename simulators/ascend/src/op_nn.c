@@ -222,6 +222,7 @@ static int run_matmul(sim_call *call) {
 }
 
 static void check_product(sim_call *call, int rank, int8_t cubeMathType) {
+    if (call) call->strides = TRANSPOSED;
     const sim_view *a = call ? sim_at(call, 0) : 0, *b = call ? sim_at(call, 1) : 0, *out = call ? sim_at(call, 2) : 0;
     if (!a || !b || !out) return;
     sim_require(call, a->rank == rank && b->rank == rank && out->rank == rank, "the simulator", "operands of %d dimensions are simulated", rank);

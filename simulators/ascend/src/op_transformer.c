@@ -220,6 +220,10 @@ static int run_finalize(sim_call *call) {
             double sum = (x1 ? sim_get(x1, t * width + j) : 0) + (x2 ? sim_get(x2, t * width + j) : 0);
             for (int64_t s = 0; s < k; s++) {
                 int64_t row = (int64_t)sim_get(index, by_token ? t * k + s : t + s * tokens);
+                if (row < (call->integers[0] & 1 ? -1 : 0) || row >= tokens * k) {
+                    snprintf(call->failure, 512, "%s: expandedRowIdx holds %ld (aclnnMoeFinalizeRoutingV2.md: -1 is for modes 1 and 3)", call->name, (long)row);
+                    return ACL_ERROR_RT_AICORE_EXCEPTION;
+                }
                 if (row >= 0) sum += (scales ? sim_get(scales, t * k + s) : 1) * sim_get(rows, row * width + j);
             }
             sim_put(y, t * width + j, sum);
@@ -243,10 +247,15 @@ SIM_API aclnnStatus aclnnMoeFinalizeRoutingV2GetWorkspaceSize(const aclTensor *e
     const sim_view *a = call ? sim_at(call, 0) : 0, *i = call ? sim_at(call, 1) : 0, *y = call ? sim_at(call, 5) : 0, *s = call ? sim_at(call, 4) : 0;
     const char *doc = "aclnnMoeFinalizeRoutingV2";
     if (a && i && y) {
-        sim_require(call, dropPadMode == 0 || dropPadMode == 2, "the simulator", "dropless modes 0 (by slot) and 2 (by token) are simulated");
-        sim_require(call, a->rank == 2 && y->rank == 2 && a->dims[1] == y->dims[1] && a->dtype == y->dtype, doc, "out has type and width of expandedX");
+        sim_require(call, dropPadMode >= 0 && dropPadMode <= 3, doc, "dropPadMode %ld", (long)dropPadMode);
+        sim_require(call, a->rank == (dropPadMode & 1 ? 3 : 2), doc, "expandedX is [rows, width] in modes 0 and 2, [experts, capacity, width] in 1 and 3");
+        sim_require(call, y->rank == 2 && a->dims[a->rank - 1] == y->dims[1] && a->dtype == y->dtype, doc, "out has type and width of expandedX");
+        sim_require(call, a->rank != 3 || (y->dims[0] && a->dims[0] * a->dims[1] == sim_elements(i) && a->dims[0] >= sim_elements(i) / y->dims[0]), doc,
+                    "experts * capacity rows, and no fewer experts than slots");
+        sim_require(call, !sim_is_310p() || (dropPadMode == 2 && y->dims[1] % 32 == 0 && !sim_at(call, 2)), "aclnnMoeFinalizeRoutingV2, Atlas inference series",
+                    "mode 2 only, a width that 32 divides, no x1");
         sim_require(call, y->rank == 2 && y->dims[0] && sim_elements(i) % y->dims[0] == 0, doc, "expandedRowIdx has rows * k entries");
-        sim_require(call, !s || s->dtype == a->dtype || (a->dtype == ACL_BF16 && s->dtype == ACL_FLOAT), doc,
+        sim_require(call, !s || s->dtype == a->dtype || (a->dtype == ACL_BF16 && s->dtype == ACL_FLOAT) || sim_is_950(), doc,
                     "scales have the type of expandedX, or are FLOAT with BFLOAT16");
         sim_require(call, !sim_at(call, 3) || sim_at(call, 2), doc, "x2 needs x1");
         call->integers[0] = dropPadMode;

@@ -45,7 +45,15 @@ typedef struct {
     long host_allocations, host_bytes;
     long streams, events, contexts, graphs;
     long tasks, copies_to_device_bytes, copies_to_host_bytes, synchronisations, allocation_calls;
+    long host_calls;         /* of any exported function */
+    long operator_launches;  /* second phases that queued work, or put it into a graph or a task group */
+    long graph_launches;     /* aclmdlRIExecute and aclmdlRIExecuteAsync */
+    long kernels;            /* operators that the device began, once for each replay; contiguous_kernels come on top */
+    long contiguous_kernels; /* copies that an operator makes of an operand it cannot read as it lies */
 } sim_counters;
+
+/* Counts a call of an exported function. */
+void sim_called(void);
 
 extern sim_counters sim_count;
 extern pthread_mutex_t sim_lock; /* guards every registry and the counters */
@@ -87,6 +95,8 @@ int sim_check_guards(void);
 typedef struct sim_task {
     int (*run)(struct sim_task *task);
     void (*drop)(struct sim_task *task); /* frees the task */
+    /* Of an operator's task: takes over what another one of its kind would do. Null for copies, fills and events, which no task group may hold. */
+    void (*replace)(struct sim_task *task, struct sim_task *by);
     const char *name;
     char failure[512];
     struct sim_task *next;
@@ -111,6 +121,10 @@ int sim_wait_all(sim_context *context, int milliseconds, const char *function);
 /* For graphs: detaches what the stream recorded since capturing began. */
 void sim_stream_set_capture(sim_stream *stream, void *graph);
 void *sim_stream_capture(const sim_stream *stream);
-void sim_graph_add(void *graph, sim_task *task);
+int sim_graph_add(void *graph, sim_task *task);
+/* The update of a task group that the stream collects, or null. */
+void sim_stream_set_update(sim_stream *stream, void *update);
+void *sim_stream_update(const sim_stream *stream);
+int sim_update_add(void *update, sim_task *task);
 
 #endif

@@ -32,7 +32,7 @@ struct sim_stream {
     int error;             /* of the first task that failed; sticky */
     char failure[512];
     unsigned random;
-    void *capture;
+    void *capture, *update;
     sim_stream *next;
 };
 
@@ -176,6 +176,14 @@ void *sim_stream_capture(const sim_stream *stream) {
     return stream->capture;
 }
 
+void sim_stream_set_update(sim_stream *stream, void *update) {
+    stream->update = update;
+}
+
+void *sim_stream_update(const sim_stream *stream) {
+    return stream->update;
+}
+
 static int enqueue(sim_stream *stream, sim_task *task, bool owned) {
     node *n = calloc(1, sizeof *n);
     n->task = task;
@@ -190,10 +198,8 @@ static int enqueue(sim_stream *stream, sim_task *task, bool owned) {
 }
 
 int sim_enqueue(sim_stream *stream, sim_task *task) {
-    if (stream->capture) {
-        sim_graph_add(stream->capture, task);
-        return 0;
-    }
+    if (stream->update) return sim_update_add(stream->update, task);
+    if (stream->capture) return sim_graph_add(stream->capture, task);
     return enqueue(stream, task, true);
 }
 
@@ -267,10 +273,12 @@ static aclError create(const char *function, aclrtStream *result) {
 }
 
 SIM_API aclError aclrtCreateStream(aclrtStream *stream) {
+    sim_called();
     return create("aclrtCreateStream", stream);
 }
 
 SIM_API aclError aclrtCreateStreamWithConfig(aclrtStream *stream, uint32_t priority, uint32_t flag) {
+    sim_called();
     (void)priority;
     (void)flag;
     return create("aclrtCreateStreamWithConfig", stream);
@@ -293,10 +301,12 @@ static aclError destroy(const char *function, aclrtStream stream, bool force) {
 }
 
 SIM_API aclError aclrtDestroyStream(aclrtStream stream) {
+    sim_called();
     return destroy("aclrtDestroyStream", stream, false);
 }
 
 SIM_API aclError aclrtDestroyStreamForce(aclrtStream stream) {
+    sim_called();
     return destroy("aclrtDestroyStreamForce", stream, true);
 }
 
@@ -308,10 +318,12 @@ static aclError synchronise(const char *function, aclrtStream stream, int millis
 }
 
 SIM_API aclError aclrtSynchronizeStream(aclrtStream stream) {
+    sim_called();
     return synchronise("aclrtSynchronizeStream", stream, -1);
 }
 
 SIM_API aclError aclrtSynchronizeStreamWithTimeout(aclrtStream stream, int32_t timeout) {
+    sim_called();
     /* The header says that 0 polls; the implementation rejects it (api_error.cc). */
     if (timeout < -1 || timeout == 0)
         return sim_fail(ACL_ERROR_RT_PARAM_INVALID, "a timeout is -1 or positive", "src/runtime/api/impl/api_error.cc",
@@ -320,6 +332,7 @@ SIM_API aclError aclrtSynchronizeStreamWithTimeout(aclrtStream stream, int32_t t
 }
 
 SIM_API aclError aclrtStreamQuery(aclrtStream stream, aclrtStreamStatus *status) {
+    sim_called();
     sim_stream *found = sim_use_stream(stream, "aclrtStreamQuery");
     if (!found) return use_error(stream);
     if (!status) return sim_fail(ACL_ERROR_INVALID_PARAM, "no null pointers", DOCS " aclrtStreamQuery", "aclrtStreamQuery with a null pointer");
@@ -331,6 +344,7 @@ SIM_API aclError aclrtStreamQuery(aclrtStream stream, aclrtStreamStatus *status)
 #if HENG_SIM_HEAD
 
 SIM_API aclError aclrtStreamAbort(aclrtStream stream) {
+    sim_called();
     sim_stream *found = sim_use_stream(stream, "aclrtStreamAbort");
     if (!found) return use_error(stream);
     pthread_mutex_lock(&found->lock);
@@ -344,6 +358,7 @@ SIM_API aclError aclrtStreamAbort(aclrtStream stream) {
 }
 
 SIM_API aclError aclrtStreamGetId(aclrtStream stream, int32_t *streamId) {
+    sim_called();
     sim_stream *found = sim_use_stream(stream, "aclrtStreamGetId");
     if (!found) return use_error(stream);
     if (!streamId) return sim_fail(ACL_ERROR_INVALID_PARAM, "no null pointers", "acl_rt.h", "aclrtStreamGetId with a null pointer");
@@ -368,6 +383,7 @@ static void drop_host(sim_task *task) {
 }
 
 SIM_API aclError aclrtLaunchHostFunc(aclrtStream stream, aclrtHostFunc fn, void *args) {
+    sim_called();
     sim_stream *found = sim_use_stream(stream, "aclrtLaunchHostFunc");
     if (!found) return use_error(stream);
     if (!fn) return sim_fail(ACL_ERROR_INVALID_PARAM, "no null pointers", "acl_rt.h", "aclrtLaunchHostFunc with a null function");

@@ -10,6 +10,8 @@ extern "C" {
 
 HENG_SIM_OPERATOR(aclnnMul, const aclTensor *self, const aclTensor *other, aclTensor *out);
 
+HENG_SIM_OPERATOR(aclnnMuls, const aclTensor *self, const aclScalar *other, aclTensor *out);
+
 #ifdef __cplusplus
 }
 #endif

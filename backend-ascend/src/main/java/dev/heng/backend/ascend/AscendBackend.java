@@ -1,5 +1,6 @@
 package dev.heng.backend.ascend;
 
+import dev.heng.backend.ascend.lowering.Lowering;
 import dev.heng.spi.Backend;
 import dev.heng.spi.BackendException;
 import dev.heng.spi.Buffer;
@@ -29,17 +30,19 @@ final class AscendBackend implements Backend {
 
     private final AscendDevice device;
     private final DeviceInfo info;
+    private final AscendOptions asked;
     private final WeightForms forms;
     private final AscendSupport support;
     private final Set<String> open = new LinkedHashSet<>();
     private long serial;
     private boolean closed;
 
-    AscendBackend(AscendDevice device, DeviceInfo info, AscendOptions options) {
+    AscendBackend(AscendDevice device, DeviceInfo info, AscendOptions asked) {
         this.device = device;
         this.info = info;
-        this.forms = new WeightForms(info.name(), options);
-        this.support = new AscendSupport(info.name(), forms);
+        this.asked = asked;
+        this.forms = new WeightForms(info.name(), asked);
+        this.support = new AscendSupport(device.chips(), forms);
     }
 
     @Override
@@ -50,13 +53,20 @@ final class AscendBackend implements Backend {
     /**
      * Declares float32 sums of exact products, and scalar functions to two units in the last place of float32. A weight in int8 or int4 that meets float activations is
      * rounded to their type on its way to the cube: 8 bits in BF16, which is what is declared, 11 in F16. No document of the vendor gives these numbers and no device was
-     * measured: on a device the conformance suite's probes have to confirm them.
+     * measured: on a device the conformance suite's probes have to confirm them. Where attention in a 16-bit type is one operator, the absorbed query and the probabilities
+     * have 8 bits in BF16; there is one declaration for attention of all types, so that with option {@code attention=unfused} alone float32 attention is held to float32.
      */
     @Override
     public NumericsProfile numerics() {
         Map<Product, Accumulation> products = new EnumMap<>(Product.class);
         for (Product product : List.of(Product.F32, Product.F16, Product.BF16, Product.ATTENTION)) {
             products.put(product, Accumulation.f32());
+        }
+        boolean fused = asked.fusedAttention() && Lowering.fusesAttention(device.chips(), device.operators());
+        if (fused) {
+            products.put(
+                    Product.ATTENTION,
+                    new Accumulation(8, 24, 1, 24, Rounding.NEAREST_EVEN, 24, Rounding.NEAREST_EVEN, 0));
         }
         products.put(Product.INT8, Accumulation.f32());
         Accumulation throughBf16 = new Accumulation(24, 8, 1, 24, Rounding.NEAREST_EVEN, 24, Rounding.NEAREST_EVEN, 0);
@@ -69,7 +79,8 @@ final class AscendBackend implements Backend {
         for (ScalarFunction function : ScalarFunction.values()) {
             ulp.put(function, 2.0);
         }
-        return new NumericsProfile(products, ulp, DType.F32, false, NumericsProfile.Determinism.RUN_TO_RUN);
+        return new NumericsProfile(
+                products, ulp, fused ? DType.BF16 : DType.F32, false, NumericsProfile.Determinism.RUN_TO_RUN);
     }
 
     /** The runtime's context and the two phases of an operator belong to one thread. */
@@ -113,7 +124,7 @@ final class AscendBackend implements Backend {
             }
         }
         String name = "program '" + graph.name() + "' #" + ++serial;
-        Program program = new AscendProgram(device, graph, weights, forms, options, () -> open.remove(name));
+        Program program = new AscendProgram(device, graph, weights, options, asked, forms, () -> open.remove(name));
         open.add(name);
         return program;
     }

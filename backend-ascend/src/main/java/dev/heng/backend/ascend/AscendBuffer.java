@@ -10,17 +10,21 @@ import java.lang.foreign.ValueLayout;
 import org.jspecify.annotations.Nullable;
 
 /**
- * Memory of the device. Integers that the host wrote are remembered, because the host works out slots and angles from them; after a run wrote them, they are read back
- * when next needed.
+ * Memory of the device. What the host wrote last is remembered, because the host works out slots and angles from it; after a run wrote it, it is read back when next
+ * needed.
  */
 final class AscendBuffer implements Buffer {
+
+    /** What the host remembers of a buffer: enough for positions, page tables and sampling parameters, and not a prompt's activations. */
+    private static final long MOST_KNOWN_BYTES = 1L << 20;
 
     private final AscendDevice device;
     private final BufferRequest request;
     private final long sizeBytes;
     private final Runnable onClose;
     private final long address;
-    private int @Nullable [] integers;
+    private @Nullable MemorySegment known;
+    private long bound = -1;
     private boolean closed;
 
     AscendBuffer(AscendDevice device, BufferRequest request, Runnable onClose) {
@@ -62,11 +66,10 @@ final class AscendBuffer implements Buffer {
     public void write(MemorySegment source, long offsetBytes) {
         requireRange(offsetBytes, source.byteSize());
         device.stage().write(source, address + offsetBytes);
-        if (request.type().dtype() == DType.I32 && offsetBytes == 0 && source.byteSize() % 4 == 0) {
-            integers = source.toArray(ValueLayout.JAVA_INT_UNALIGNED);
-        } else {
-            integers = null;
-        }
+        bound = -1;
+        known = offsetBytes == 0 && source.byteSize() <= MOST_KNOWN_BYTES
+                ? MemorySegment.ofArray(source.toArray(ValueLayout.JAVA_BYTE))
+                : null;
     }
 
     @Override
@@ -78,7 +81,8 @@ final class AscendBuffer implements Buffer {
     @Override
     public void fill(byte value) {
         requireOpen();
-        integers = null;
+        known = null;
+        bound = -1;
         if (sizeBytes > 0) {
             device.runtime().fillAsync(address, sizeBytes, value, device.stream());
         }
@@ -86,20 +90,34 @@ final class AscendBuffer implements Buffer {
 
     /** Returns the first I32 elements as the device has them, waiting for it if a run wrote them. */
     int[] integers(int count) {
-        requireOpen();
-        int[] known = integers;
-        if (known == null || known.length < count) {
-            MemorySegment copy = MemorySegment.ofArray(new int[count]);
-            device.stage().read(address, copy);
-            known = copy.toArray(ValueLayout.JAVA_INT);
-            integers = known;
-        }
-        return known;
+        return bytes(4L * count).asSlice(0, 4L * count).toArray(ValueLayout.JAVA_INT_UNALIGNED);
     }
 
-    /** Says that a run writes this buffer. */
-    void written() {
-        integers = null;
+    /** Returns the first bytes as the device has them, waiting for it if a run wrote them. */
+    MemorySegment bytes(long count) {
+        requireOpen();
+        MemorySegment have = known;
+        if (have == null || have.byteSize() < count) {
+            have = MemorySegment.ofArray(new byte[Math.toIntExact(count)]);
+            device.stage().read(address, have);
+            known = have;
+        }
+        return have;
+    }
+
+    /** Returns a number above every element if a run wrote them and it is known, else -1. */
+    long bound() {
+        return bound;
+    }
+
+    /**
+     * Says that a run writes this buffer.
+     *
+     * @param newBound above every element, which are not negative, or -1 if that is not known
+     */
+    void written(long newBound) {
+        known = null;
+        bound = newBound;
     }
 
     TensorView view(DType dtype, long... dims) {

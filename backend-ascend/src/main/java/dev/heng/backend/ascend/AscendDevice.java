@@ -5,6 +5,7 @@ import dev.heng.backend.ascend.device.AclRuntime;
 import dev.heng.backend.ascend.device.Operators;
 import dev.heng.backend.ascend.device.Stage;
 import dev.heng.backend.ascend.lowering.Basics;
+import dev.heng.backend.ascend.lowering.ChipTable;
 import dev.heng.spi.BackendException;
 
 /**
@@ -22,16 +23,23 @@ final class AscendDevice implements AutoCloseable {
     private final Stage stage;
     private final Basics basics;
 
-    AscendDevice(CannLibraries libraries, int ordinal, String address) {
+    private final ChipTable chips;
+
+    AscendDevice(CannLibraries libraries, int ordinal, String address, String socName) {
+        this.chips = ChipTable.of(socName);
         this.runtime = new AclRuntime(libraries, address);
         this.ordinal = ordinal;
         this.address = address;
         runtime.initialise();
         runtime.setDevice(ordinal);
         this.stream = runtime.createStream();
-        this.operators = new Operators(libraries, runtime, address, stream);
         this.stage = new Stage(runtime, stream);
+        this.operators = new Operators(libraries, runtime, address, stream, stage);
         this.basics = new Basics(operators, stage);
+    }
+
+    ChipTable chips() {
+        return chips;
     }
 
     AclRuntime runtime() {

@@ -2,6 +2,7 @@ package dev.heng.backend.ascend;
 
 import dev.heng.spi.BackendException;
 import dev.heng.spi.BackendOptions;
+import java.util.Locale;
 import java.util.Set;
 
 /**
@@ -10,11 +11,14 @@ import java.util.Set;
  * @param fp8AsInt8 {@code fp8=int8}: FP8 weights that no operator multiplies become int8 by channel when they are loaded, which changes the model
  * @param widen {@code widen=f32}: quantised weights that no operator multiplies with the graph's float activations become F32 when they are loaded, which takes 4 to 8 times
  *     the memory and changes nothing
+ * @param fusedAttention {@code attention=unfused} is false: by default attention in a 16-bit type is one operator where its limits allow, which rounds the absorbed query and
+ *     the probabilities to that type; unfused, both stay in float32
+ * @param launch {@code launch=eager}, {@code repeated} or, by default, {@code captured}
  */
-record AscendOptions(boolean fp8AsInt8, boolean widen) {
+record AscendOptions(boolean fp8AsInt8, boolean widen, boolean fusedAttention, Replays.Launch launch) {
 
     /** Asks for nothing. */
-    static final AscendOptions NONE = new AscendOptions(false, false);
+    static final AscendOptions NONE = new AscendOptions(false, false, true, Replays.Launch.CAPTURED);
 
     /**
      * Reads settings.
@@ -22,18 +26,39 @@ record AscendOptions(boolean fp8AsInt8, boolean widen) {
      * @throws BackendException INVALID_OPTION, naming the setting
      */
     static AscendOptions of(String backend, BackendOptions options) {
-        options.requireKnown(backend, Set.of("fp8", "widen"));
-        return new AscendOptions(is(backend, options, "fp8", "int8"), is(backend, options, "widen", "f32"));
+        options.requireKnown(backend, Set.of("fp8", "widen", "attention", "launch"));
+        return new AscendOptions(
+                is(backend, options, "fp8", "int8"),
+                is(backend, options, "widen", "f32"),
+                !is(backend, options, "attention", "unfused"),
+                launch(backend, options));
+    }
+
+    private static Replays.Launch launch(String backend, BackendOptions options) {
+        String wish = options.settings().get("launch");
+        if (wish == null) {
+            return NONE.launch();
+        }
+        for (Replays.Launch launch : Replays.Launch.values()) {
+            if (launch.name().toLowerCase(Locale.ROOT).equals(wish)) {
+                return launch;
+            }
+        }
+        throw invalid(backend, "launch", wish, "use launch=eager, launch=repeated or launch=captured");
     }
 
     private static boolean is(String backend, BackendOptions options, String name, String value) {
         String wish = options.settings().get(name);
         if (wish != null && !wish.equals(value)) {
-            throw BackendException.of(
-                    BackendException.Code.INVALID_OPTION,
-                    "backend '" + backend + "' has no value '" + wish + "' of option '" + name + "'",
-                    "use " + name + "=" + value + ", or leave it out");
+            throw invalid(backend, name, wish, "use " + name + "=" + value + ", or leave it out");
         }
         return wish != null;
+    }
+
+    private static BackendException invalid(String backend, String name, String wish, String remedy) {
+        return BackendException.of(
+                BackendException.Code.INVALID_OPTION,
+                "backend '" + backend + "' has no value '" + wish + "' of option '" + name + "'",
+                remedy);
     }
 }

@@ -1,5 +1,6 @@
 package dev.heng.backend.ascend;
 
+import dev.heng.backend.ascend.lowering.ChipTable;
 import dev.heng.spi.Support;
 import dev.heng.spi.graph.ActivationFormat;
 import dev.heng.spi.graph.Node;
@@ -12,17 +13,18 @@ import java.util.stream.Stream;
 /** What is declined, with the reason and the document that gives it where the limit is the vendor's. */
 final class AscendSupport {
 
+    private final ChipTable chips;
     private final boolean inference;
     private final WeightForms weights;
 
     /**
      * Answers for a chip.
      *
-     * @param socName what aclrtGetSocName calls it
      * @param weights answers for products with quantised weights
      */
-    AscendSupport(String socName, WeightForms weights) {
-        this.inference = socName.startsWith("Ascend310P");
+    AscendSupport(ChipTable chips, WeightForms weights) {
+        this.chips = chips;
+        this.inference = chips.isInference();
         this.weights = weights;
     }
 
@@ -42,27 +44,32 @@ final class AscendSupport {
         return switch (node.op()) {
             case Op.Linear linear -> product(node, linear.activation());
             case Op.GroupedLinear linear -> product(node, linear.activation());
-            case Op.Route route -> route(route, node);
-            case Op.MlaAttention _, Op.GroupedQueryAttention _ -> attention();
-            case Op.Sample _ ->
-                Support.declined(
-                        Support.Code.OPERATOR,
-                        "no operator of CANN draws from Philox by seed and counter; let the CPU sample (--fallback cpu)");
+            case Op.Route route -> needs(route(route, node), "aclnnMoeGatingTopK");
+            case Op.MlaAttention _ -> needs(attention(), "aclnnTransposeBatchMatMul");
+            case Op.GroupedQueryAttention _ -> attention();
             case Op.AllReduce(int ranks) -> ranks == 1 ? Support.SUPPORTED : collective();
             case Op.AllToAll _, Op.AllToAllReturn _ -> collective();
-            case Op.Dispatch dispatch -> dispatch(dispatch, node);
-            case Op.Embed _,
-                    Op.Add _,
-                    Op.Cast _,
-                    Op.Slice _,
-                    Op.SelectRows _,
-                    Op.RmsNorm _,
-                    Op.Rope _,
-                    Op.KvAppend _,
-                    Op.Swiglu _,
-                    Op.Combine _,
-                    Op.Argmax _ -> Support.SUPPORTED;
+            case Op.Dispatch dispatch -> needs(dispatch(dispatch, node), "aclnnMoeInitRoutingV3");
+            case Op.Combine _ ->
+                inference
+                        ? Support.declined(
+                                Support.Code.ATTRIBUTE,
+                                "on Ascend310P MoeFinalizeRoutingV2 takes no slot without a row (ops-transformer aclnnMoeFinalizeRoutingV2.md)")
+                        : Support.SUPPORTED;
+            case Op.Add _ -> needs(Support.SUPPORTED, "aclnnAdd");
+            case Op.KvAppend _ -> needs(Support.SUPPORTED, "aclnnScatterNdUpdate");
+            case Op.Argmax _, Op.Sample _ -> needs(Support.SUPPORTED, "aclnnNanToNum");
+            case Op.Embed _, Op.Cast _, Op.Slice _, Op.SelectRows _, Op.RmsNorm _, Op.Rope _, Op.Swiglu _ ->
+                Support.SUPPORTED;
         };
+    }
+
+    /** Declines what would be supported if the chip had an operator. */
+    private Support needs(Support otherwise, String operator) {
+        return otherwise instanceof Support.Supported && !chips.has(operator)
+                ? Support.declined(
+                        Support.Code.OPERATOR, operator + " is not for this chip (" + chips.document(operator) + ")")
+                : otherwise;
     }
 
     private Support product(Node node, ActivationFormat activation) {

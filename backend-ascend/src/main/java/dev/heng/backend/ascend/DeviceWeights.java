@@ -2,13 +2,16 @@ package dev.heng.backend.ascend;
 
 import dev.heng.backend.ascend.device.TensorView;
 import dev.heng.backend.ascend.lowering.DeviceWeight;
+import dev.heng.backend.ascend.lowering.Unit;
 import dev.heng.backend.ascend.lowering.WeightForm;
+import dev.heng.backend.ascend.lowering.WeightViews;
 import dev.heng.spi.BackendException;
 import dev.heng.spi.WeightSizes;
 import dev.heng.spi.WeightSource;
 import dev.heng.spi.WeightSource.Part;
 import dev.heng.spi.graph.Graph;
 import dev.heng.spi.graph.Node;
+import dev.heng.spi.graph.Op;
 import dev.heng.spi.graph.Value;
 import dev.heng.spi.tensor.DType;
 import dev.heng.spi.tensor.Quantization;
@@ -23,7 +26,7 @@ import java.util.Map;
 import java.util.Set;
 
 /** A program's weights on the device, once in each form that a node takes: W[N, K], vectors, and stacked experts W[E, N, K] part after part. */
-final class DeviceWeights implements AutoCloseable {
+final class DeviceWeights implements WeightViews, AutoCloseable {
 
     /** Bytes that are converted on the host at once. */
     private static final long PIECE = 1L << 20;
@@ -34,9 +37,13 @@ final class DeviceWeights implements AutoCloseable {
     private final WeightForms policy;
     private final Map<Key, DeviceWeight> weights = new HashMap<>();
     private final List<Long> allocations = new ArrayList<>();
+    private final Map<Value, Value> followers = new HashMap<>();
+    private final Map<Key, TensorView> pairs = new HashMap<>();
+    private final Map<Node, LatentWeights> latent = new HashMap<>();
 
     /** Uploads; if it fails, nothing stays allocated. */
-    DeviceWeights(AscendDevice device, Graph graph, WeightSource source, WeightForms policy) {
+    DeviceWeights(
+            AscendDevice device, Graph graph, WeightSource source, WeightForms policy, List<Unit> units) {
         this.device = device;
         this.policy = policy;
         Map<Value, Set<WeightForm>> forms = new LinkedHashMap<>();
@@ -48,6 +55,7 @@ final class DeviceWeights implements AutoCloseable {
             }
         }
         requireFits(graph, forms);
+        units.forEach(unit -> unit.pair().ifPresent(pair -> followers.put(pair.first(), pair.second())));
         try {
             for (Value weight : graph.weights()) {
                 WeightSource.WeightData stored = source.data(weight);
@@ -56,6 +64,7 @@ final class DeviceWeights implements AutoCloseable {
                     weights.put(new Key(weight, form), upload(weight, form, stored));
                 }
             }
+            units.forEach(unit -> unit.latentParts().ifPresent(this::split));
         } catch (RuntimeException e) {
             close();
             throw e;
@@ -114,24 +123,91 @@ final class DeviceWeights implements AutoCloseable {
     private DeviceWeight upload(Value weight, WeightForm form, WeightSource.WeightData stored) {
         Extent extent = Extent.of(weight);
         return switch (form.kind()) {
-            case PLAIN -> {
-                long address = allocate(weight, weight.type().bytes(Map.of()));
-                long at = address;
-                for (Part part : stored.parts()) {
-                    device.stage().write(part.elements(), at);
-                    at += part.elements().byteSize();
-                }
-                long[] dims = new long[weight.type().shape().rank()];
-                for (int i = 0; i < dims.length; i++) {
-                    dims[i] = weight.type().shape().dim(i).size();
-                }
-                yield DeviceWeight.plain(TensorView.dense(weight.type().dtype(), address, dims));
-            }
-            case WIDENED -> widened(weight, extent, stored);
+            case PLAIN -> plain(weight, form, stored);
+            case WIDENED ->
+                weight.type().isPlain() ? plain(weight, form, stored) : widened(weight, extent, stored);
             case INT8 -> int8(weight, form, extent, stored);
             case INT8_FROM_FP8 -> requantised(weight, form, extent, stored);
             case INT4 -> int4(weight, form, extent, stored);
         };
+    }
+
+    /** A plain weight part after part, as stored or widened by the device; the second of a pair fills the gaps that the first leaves. */
+    private DeviceWeight plain(Value weight, WeightForm form, WeightSource.WeightData stored) {
+        DType from = weight.type().dtype();
+        DType to = form.kind() == WeightForm.Kind.WIDENED ? DType.F32 : from;
+        long[] dims = new long[weight.type().shape().rank()];
+        long elements = 1;
+        for (int i = 0; i < dims.length; i++) {
+            dims[i] = weight.type().shape().dim(i).size();
+            elements *= dims[i];
+        }
+        long part = elements / stored.parts().size();
+        TensorView target = TensorView.dense(to, 0, dims);
+        Value follower = followers.get(weight);
+        TensorView pair = pairs.get(new Key(weight, form));
+        long stride = part;
+        if (pair != null) {
+            target = TensorView.dense(to, pair.address() + to.bytes(part), dims);
+            stride = 2 * part;
+        } else if (follower != null) {
+            long[] both = dims.clone();
+            both[both.length - 2] *= 2;
+            target = TensorView.dense(to, allocate(weight, to.bytes(2 * elements)), dims);
+            pairs.put(new Key(weight, form), TensorView.dense(to, target.address(), both));
+            pairs.put(new Key(follower, form), TensorView.dense(to, target.address(), both));
+            stride = 2 * part;
+        } else {
+            target = TensorView.dense(to, allocate(weight, to.bytes(elements)), dims);
+        }
+        write(weight, stored, target, part, stride);
+        return DeviceWeight.plain(target);
+    }
+
+    private void write(Value weight, WeightSource.WeightData stored, TensorView target, long part, long stride) {
+        DType from = weight.type().dtype();
+        long narrow = from == target.dtype() || part == 0
+                ? 0
+                : device.allocate("a part of weight '" + weight.name() + "'", from.bytes(part));
+        try {
+            for (int i = 0; i < stored.parts().size(); i++) {
+                MemorySegment elements = stored.parts().get(i).elements();
+                long at = target.address() + target.dtype().bytes(i * stride);
+                if (narrow == 0) {
+                    device.stage().write(elements, at);
+                } else {
+                    device.stage().write(elements, narrow);
+                    device.basics()
+                            .store(TensorView.dense(from, narrow, part), TensorView.dense(target.dtype(), at, part));
+                }
+            }
+        } finally {
+            if (narrow != 0) {
+                device.runtime().synchronise(device.stream());
+                device.runtime().free(narrow);
+            }
+        }
+    }
+
+    /** Takes kvB apart into keys and values, once. */
+    private void split(Unit.LatentParts parts) {
+        Op.MlaAttention op = (Op.MlaAttention) parts.attention().op();
+        latent.put(
+                parts.attention(),
+                new LatentWeights(
+                        part(parts, op, 0, op.nopeDim()), part(parts, op, op.nopeDim(), op.valueDim())));
+    }
+
+    private TensorView part(Unit.LatentParts parts, Op.MlaAttention op, long from, long rows) {
+        Value weight = parts.attention().operand(2);
+        TensorView kvB = of(parts.attention(), weight).elements();
+        long width = kvB.dim(1);
+        long[] dims = {op.heads(), rows, width};
+        TensorView to = TensorView.dense(
+                parts.type(), allocate(weight, parts.type().bytes(op.heads() * rows * width)), dims);
+        long perHead = ((long) op.nopeDim() + op.valueDim()) * width;
+        device.basics().store(kvB.strided(from * width, dims, new long[] {perHead, width, 1}), to);
+        return to;
     }
 
     private DeviceWeight widened(Value weight, Extent extent, WeightSource.WeightData stored) {
@@ -266,13 +342,33 @@ final class DeviceWeights implements AutoCloseable {
         return address;
     }
 
-    /** Returns a weight in the form that a node takes. */
-    DeviceWeight of(Node node, Value weight) {
+    @Override
+    public DeviceWeight of(Node node, Value weight) {
         DeviceWeight found = weights.get(new Key(weight, policy.of(node, weight)));
         if (found == null) {
             throw new IllegalStateException("weight '" + weight.name() + "' was not uploaded");
         }
         return found;
+    }
+
+    @Override
+    public TensorView together(Node first, Node second) {
+        Value weight = first.operand(first.operands().size() - 1);
+        TensorView pair = pairs.get(new Key(weight, policy.of(first, weight)));
+        if (pair == null) {
+            throw new IllegalStateException(
+                    "the weights of '" + first.name() + "' and '" + second.name() + "' do not lie together");
+        }
+        return pair;
+    }
+
+    @Override
+    public LatentWeights latent(Node attention) {
+        LatentWeights parts = latent.get(attention);
+        if (parts == null) {
+            throw new IllegalStateException("the weight of '" + attention.name() + "' was not taken apart");
+        }
+        return parts;
     }
 
     @Override

@@ -46,7 +46,7 @@ final class WeightForms {
     /** Returns the form in which a node takes a weight. The node is one that is supported. */
     WeightForm of(Node node, Value weight) {
         if (weight.type().isPlain()) {
-            return WeightForm.PLAIN;
+            return isTakenInF32(node, weight) ? WeightForm.WIDENED : WeightForm.PLAIN;
         }
         return switch (node.op()) {
             case Op.Linear linear -> product(node, weight.type(), linear.activation());
@@ -70,6 +70,42 @@ final class WeightForms {
                     Op.AllToAllReturn _,
                     Op.Argmax _,
                     Op.Sample _ -> WeightForm.WIDENED;
+        };
+    }
+
+    /**
+     * Whether an operator of this node multiplies in float32, because operands and result are not all of the weight's type: the weight is then widened once, when it is loaded,
+     * and not in every run.
+     */
+    private static boolean isTakenInF32(Node node, Value weight) {
+        DType type = weight.type().dtype();
+        DType x = node.operand(0).type().dtype();
+        DType out = node.results().getFirst().type().dtype();
+        return switch (node.op()) {
+            case Op.Linear _ ->
+                (type == DType.BF16 || type == DType.F16)
+                        && node.operand(1).type().isPlain()
+                        && (x != type || out != type || node.operands().size() == 3);
+            case Op.GroupedLinear _ -> (type == DType.BF16 || type == DType.F16) && (x != type || out != type);
+            case Op.RmsNorm _ -> (type == DType.BF16 || type == DType.F16) && x != type;
+            case Op.Embed _,
+                    Op.Add _,
+                    Op.Cast _,
+                    Op.Slice _,
+                    Op.SelectRows _,
+                    Op.Rope _,
+                    Op.KvAppend _,
+                    Op.MlaAttention _,
+                    Op.GroupedQueryAttention _,
+                    Op.Route _,
+                    Op.Dispatch _,
+                    Op.Swiglu _,
+                    Op.Combine _,
+                    Op.AllReduce _,
+                    Op.AllToAll _,
+                    Op.AllToAllReturn _,
+                    Op.Argmax _,
+                    Op.Sample _ -> false;
         };
     }
 

@@ -54,7 +54,10 @@ final class AscendFaultsTest {
     private static Backend open() {
         return new AscendBackend(
                 new AscendDevice(
-                        new CannLibraries(List.of(SimulatedCann.folder(Release.HEAD))), 0, "ascend:0 (SIMULATED)"),
+                        new CannLibraries(List.of(SimulatedCann.folder(Release.HEAD))),
+                        0,
+                        "ascend:0 (SIMULATED)",
+                        "Ascend910B3"),
                 new DeviceInfo("ascend", 0, "Ascend910B3 (SIMULATED)", -1, true, Map.of()),
                 AscendOptions.NONE);
     }

@@ -212,6 +212,42 @@ public final class AclRuntime {
         }
     }
 
+    /** Answers whether host arguments of captured operators can be changed between replays. */
+    public boolean canUpdateTasks() {
+        return libraries.has("aclmdlRICaptureTaskGrpBegin")
+                && libraries.has("aclmdlRICaptureTaskGrpEnd")
+                && libraries.has("aclmdlRICaptureTaskUpdateBegin")
+                && libraries.has("aclmdlRICaptureTaskUpdateEnd");
+    }
+
+    /** Marks what a capturing stream is given from now on as one group, whose arguments can be changed later: single operators only. */
+    public void beginTaskGroup(long stream) {
+        check("aclmdlRICaptureTaskGrpBegin", bind("aclmdlRICaptureTaskGrpBegin").callInt(stream));
+    }
+
+    /** Ends a group; its handle lives as long as the graph. */
+    public long endTaskGroup(long stream) {
+        try (Arena arena = Arena.ofConfined()) {
+            MemorySegment result = arena.allocate(ValueLayout.JAVA_LONG);
+            check("aclmdlRICaptureTaskGrpEnd", bind("aclmdlRICaptureTaskGrpEnd").callInt(stream, result.address()));
+            return result.get(ValueLayout.JAVA_LONG, 0);
+        }
+    }
+
+    /** Takes what this stream is given from now on, the same operators in number and kind, as a group's new arguments; the stream does not capture, and the graph does not run. */
+    public void beginTaskUpdate(long stream, long group) {
+        check(
+                "aclmdlRICaptureTaskUpdateBegin",
+                bind("aclmdlRICaptureTaskUpdateBegin").callInt(stream, group));
+    }
+
+    /** Ends an update: it is queued on the stream. */
+    public void endTaskUpdate(long stream) {
+        check(
+                "aclmdlRICaptureTaskUpdateEnd",
+                bind("aclmdlRICaptureTaskUpdateEnd").callInt(stream));
+    }
+
     /** Queues a graph's work. */
     public void execute(long graph, long stream) {
         check("aclmdlRIExecuteAsync", bind("aclmdlRIExecuteAsync").callInt(graph, stream));

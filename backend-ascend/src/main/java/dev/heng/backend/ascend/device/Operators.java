@@ -20,6 +20,8 @@ import org.jspecify.annotations.Nullable;
  * fails. Handles of tensors live until the second phase has returned, device memory until the stream has passed. The workspace is one block that only grows, and
  * belongs to this stream. Both phases run in the caller's thread. Source: hicann/opbase@aa3cd74b7f6d include/nnopbase/aclnn, src/nnopbase/common/api/acl_op_api.cpp.
  *
+ * <p>While a {@link Recording} listens, executors are made repeatable and go to it.
+ *
  * <p>Threading: one thread at a time, with the device set in it.
  */
 public final class Operators implements AutoCloseable {
@@ -38,10 +40,25 @@ public final class Operators implements AutoCloseable {
     /** A host scalar, copied by the callee. */
     public record Scalar(float value) {}
 
+    /** Text that the callee copies. */
+    public record Text(String value) {}
+
+    /** A first phase that was done: what the second phase needs, and the handles that live until it returned. */
+    record Prepared(String operator, long executor, long bytes, List<Handle> tensors, List<Runnable> cleanup) {
+        void close() {
+            cleanup.forEach(Runnable::run);
+        }
+    }
+
+    /** A tensor argument: its number among the operator's tensors, its handle, and what it shows. */
+    record Handle(long index, long tensor, TensorView view) {}
+
     private final CannLibraries libraries;
     private final AclRuntime runtime;
     private final String device;
     private final long stream;
+    private final Stage stage;
+    private @Nullable Recording recording;
     private long workspace;
     private long workspaceBytes;
     private long calls;
@@ -50,22 +67,29 @@ public final class Operators implements AutoCloseable {
      * Calls operators on a stream.
      *
      * @param device how messages call the device
+     * @param stage whose run the operators belong to
      */
-    public Operators(CannLibraries libraries, AclRuntime runtime, String device, long stream) {
+    public Operators(CannLibraries libraries, AclRuntime runtime, String device, long stream, Stage stage) {
         this.libraries = libraries;
         this.runtime = runtime;
         this.device = device;
         this.stream = stream;
+        this.stage = stage;
     }
 
-    /** Returns the number of operators that were queued. */
+    /** Returns the number of operators that were queued one by one. */
     public long calls() {
         return calls;
     }
 
-    /** Returns whether this release has an operator. */
+    /** Answers whether this release has an operator. */
     public boolean has(String operator) {
         return libraries.has(operator + "GetWorkspaceSize");
+    }
+
+    /** Lets a recording keep what is run from now on; null for none. */
+    void listen(@Nullable Recording into) {
+        recording = into;
     }
 
     /**
@@ -73,17 +97,33 @@ public final class Operators implements AutoCloseable {
      *
      * @param operator its name, for example {@code aclnnMatmul}
      * @param arguments in the order of its first phase, without the two results: {@link TensorView} or null for a tensor, {@link Listed} or null for a list, {@link Integers},
-     *     {@link Scalar}, and Long, Integer, Byte, Double for numbers
+     *     {@link HostInputs.Lengths} or null for a host array, {@link Scalar}, {@link Text}, and Long, Integer, Byte, Double for numbers
      * @throws BackendException if the library refuses
      */
     public void run(String operator, @Nullable Object... arguments) {
+        Prepared prepared = prepare(operator, arguments);
+        Recording into = recording;
+        if (into != null) {
+            into.add(prepared, arguments);
+            return;
+        }
+        try {
+            launch(prepared, stream);
+        } finally {
+            prepared.close();
+        }
+    }
+
+    /** Does the first phase. */
+    Prepared prepare(String operator, @Nullable Object... arguments) {
         VendorFunction first = bind(operator + "GetWorkspaceSize");
-        VendorFunction second = bind(operator);
         List<Runnable> cleanup = new ArrayList<>();
+        List<Handle> tensors = new ArrayList<>();
+        boolean done = false;
         try (Arena arena = Arena.ofConfined()) {
             Object[] values = new Object[arguments.length + 2];
             for (int i = 0; i < arguments.length; i++) {
-                values[i] = argument(arguments[i], arena, cleanup);
+                values[i] = argument(arguments[i], arena, tensors, cleanup);
             }
             MemorySegment results = arena.allocate(ValueLayout.JAVA_LONG, 2);
             values[arguments.length] = results.address();
@@ -95,21 +135,59 @@ public final class Operators implements AutoCloseable {
                 reserve(bytes);
             } catch (BackendException outOfMemory) {
                 // Abandoned executors leak.
-                bind("aclDestroyAclOpExecutor").callInt(executor);
+                abandon(executor);
                 throw outOfMemory;
             }
-            runtime.check(operator, second.callInt(bytes == 0 ? 0L : workspace, bytes, executor, stream));
-            calls++;
+            done = true;
+            return new Prepared(operator, executor, bytes, List.copyOf(tensors), cleanup);
         } finally {
-            cleanup.forEach(Runnable::run);
+            if (!done) {
+                cleanup.forEach(Runnable::run);
+            }
         }
     }
 
-    private Object argument(@Nullable Object argument, Arena arena, List<Runnable> cleanup) {
+    /** Does the second phase, which consumes the executor unless it is repeatable. */
+    void launch(Prepared prepared, long onto) {
+        runtime.check(
+                prepared.operator(),
+                bind(prepared.operator())
+                        .callInt(prepared.bytes() == 0 ? 0L : workspace, prepared.bytes(), prepared.executor(), onto));
+        calls++;
+    }
+
+    /** Makes an executor usable again and again; false if the library says that this operator's cannot be. */
+    boolean repeatable(Prepared prepared) {
+        int status = bind("aclSetAclOpExecutorRepeatable").callInt(prepared.executor());
+        if (status != 0) {
+            runtime.recentMessage();
+        }
+        return status == 0;
+    }
+
+    /** Points a tensor of a repeatable executor elsewhere. */
+    void refresh(Prepared prepared, Handle handle, long address) {
+        runtime.check(
+                "aclSetTensorAddr",
+                bind("aclSetTensorAddr").callInt(prepared.executor(), handle.index(), handle.tensor(), address));
+    }
+
+    /** Destroys an executor that no second phase consumed. */
+    void abandon(long executor) {
+        bind("aclDestroyAclOpExecutor").callInt(executor);
+    }
+
+    /** Returns where the workspace is now; a graph that captured another one is stale. */
+    long workspace() {
+        return workspace;
+    }
+
+    private Object argument(@Nullable Object argument, Arena arena, List<Handle> tensors, List<Runnable> cleanup) {
         return switch (argument) {
             case null -> 0L;
             case TensorView view -> {
                 long tensor = tensor(view, arena);
+                tensors.add(new Handle(tensors.size(), tensor, view));
                 cleanup.add(() -> bind("aclDestroyTensor").callInt(tensor));
                 yield tensor;
             }
@@ -119,23 +197,25 @@ public final class Operators implements AutoCloseable {
                 cleanup.add(() -> bind("aclDestroyTensorList").callInt(list));
                 yield list;
             }
-            case Integers integers -> {
-                MemorySegment copied = arena.allocateFrom(
-                        ValueLayout.JAVA_LONG,
-                        integers.values().stream().mapToLong(Long::longValue).toArray());
-                long array = created("aclCreateIntArray", copied.address(), (long)
-                        integers.values().size());
-                cleanup.add(() -> bind("aclDestroyIntArray").callInt(array));
-                yield array;
-            }
+            case Integers integers ->
+                array(integers.values().stream().mapToLong(Long::longValue).toArray(), arena, cleanup);
+            case HostInputs.Lengths lengths -> array(lengths.of(stage.inputs()), arena, cleanup);
             case Scalar scalar -> {
                 MemorySegment value = arena.allocateFrom(ValueLayout.JAVA_FLOAT, scalar.value());
                 long created = created("aclCreateScalar", value.address(), dataType(DType.F32));
                 cleanup.add(() -> bind("aclDestroyScalar").callInt(created));
                 yield created;
             }
+            case Text text -> arena.allocateFrom(text.value()).address();
             default -> argument;
         };
+    }
+
+    private long array(long[] values, Arena arena, List<Runnable> cleanup) {
+        MemorySegment copied = arena.allocateFrom(ValueLayout.JAVA_LONG, values);
+        long array = created("aclCreateIntArray", copied.address(), (long) values.length);
+        cleanup.add(() -> bind("aclDestroyIntArray").callInt(array));
+        return array;
     }
 
     /** The data of a tensor begins at a multiple of 32 bytes; the rest of its address is the offset of the view. */

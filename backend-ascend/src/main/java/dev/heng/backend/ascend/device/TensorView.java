@@ -78,6 +78,23 @@ public final class TensorView {
         return dims[index];
     }
 
+    /** Returns the stride of one dimension in elements. */
+    public long stride(int index) {
+        return strides[index];
+    }
+
+    /** Returns whether the elements lie row-major without gaps. */
+    public boolean isDense() {
+        long step = 1;
+        for (int i = dims.length - 1; i >= 0; i--) {
+            if (dims[i] != 1 && strides[i] != step) {
+                return false;
+            }
+            step *= Math.max(1, dims[i]);
+        }
+        return true;
+    }
+
     /** Returns the number of dimensions. */
     public int rank() {
         return dims.length;

@@ -3,6 +3,7 @@ package dev.heng.backend.ascend.lowering;
 import dev.heng.backend.ascend.device.Operators;
 import dev.heng.backend.ascend.device.Stage;
 import dev.heng.backend.ascend.device.TensorView;
+import dev.heng.spi.graph.Node;
 import dev.heng.spi.tensor.DType;
 import org.jspecify.annotations.Nullable;
 
@@ -80,16 +81,23 @@ public final class Basics {
         }
     }
 
-    /** Normalises groups as wide as the weight. */
+    /**
+     * Normalises groups as wide as the weight. The operator multiplies in F32 and rounds once, also in a 16-bit type (hicann/ops-nn@e5c3fa9327ea
+     * norm/rms_norm/op_kernel/rms_norm.h), with a weight of the type of x or in F32.
+     *
+     * @param x [rows, groups * width]; rows may lie apart if there is one group
+     */
     public void rmsNorm(TensorView x, TensorView weight, double epsilon, TensorView out) {
         long width = weight.dim(0);
         long rows = x.elements() / width;
-        TensorView wide = in(DType.F32, x).reshaped(rows, width);
-        TensorView result =
-                out.dtype() == DType.F32 ? out.reshaped(rows, width) : stage.temporary(DType.F32, rows, width);
+        TensorView from = x.dim(x.rank() - 1) == width && x.rank() == 2 ? x : x.reshaped(rows, width);
+        boolean direct = x.dtype() == out.dtype();
+        TensorView wide = direct ? from : in(DType.F32, from);
+        TensorView result = direct ? out.reshaped(rows, width) : stage.temporary(DType.F32, rows, width);
         TensorView reciprocal = stage.temporary(DType.F32, rows, 1);
-        operators.run("aclnnRmsNorm", wide, in(DType.F32, weight), epsilon, result, reciprocal);
-        if (out.dtype() != DType.F32) {
+        TensorView gamma = weight.dtype() == wide.dtype() ? weight : in(DType.F32, weight);
+        operators.run("aclnnRmsNorm", wide, gamma, epsilon, result, reciprocal);
+        if (!direct) {
             store(result, out.reshaped(rows, width));
         }
     }
@@ -98,40 +106,45 @@ public final class Basics {
     public void swiglu(TensorView gate, TensorView up, TensorView out) {
         long rows = gate.dim(0);
         long width = gate.dim(1);
-        TensorView both = stage.temporary(DType.F32, rows, 2 * width);
-        long[] half = {rows, width};
-        long[] strides = {2 * width, 1};
-        store(gate, both.strided(0, half, strides));
-        store(up, both.strided(width, half, strides));
-        if (out.dtype() == DType.F32) {
-            operators.run("aclnnSwiGlu", both, -1L, out);
-        } else {
-            TensorView result = stage.temporary(DType.F32, rows, width);
-            operators.run("aclnnSwiGlu", both, -1L, result);
-            store(result, out);
-        }
+        TensorView both = stage.temporary(out.dtype(), rows, 2 * width);
+        store(gate, Columns.of(both, 0, width));
+        store(up, Columns.of(both, width, width));
+        operators.run("aclnnSwiGlu", both, -1L, out);
+    }
+
+    /** Multiplies a node's first operand [T, K] with its weight. */
+    void linear(Run run, Node node, @Nullable TensorView bias, TensorView out) {
+        TensorView x = run.in(node, 0);
+        TensorView weight = run.in(node, 1);
+        linear(isDirect(x, weight, bias, out) ? x : run.wide(node, 0), weight, bias, out);
+    }
+
+    /** Whether the cube takes everything as it is: it accumulates in float32 and rounds once. */
+    private static boolean isDirect(TensorView x, TensorView weight, @Nullable TensorView bias, TensorView out) {
+        return x.dtype() == weight.dtype() && x.dtype() == out.dtype() && bias == null;
     }
 
     /**
-     * Multiplies x [T, K] with a transposed weight [N, K].
-     *
-     * <p>Operands and result of one 16-bit type go to the cube as they are: it accumulates in float32 and rounds once. Anything else is multiplied in float32.
+     * Multiplies x [T, K] with a transposed plain weight [N, K], in float32 unless operands and result have one type.
      *
      * @param bias [N], or null
      */
     public void linear(TensorView x, TensorView weight, @Nullable TensorView bias, TensorView out) {
-        if (x.dtype() == weight.dtype() && x.dtype() == out.dtype() && bias == null) {
+        if (isDirect(x, weight, bias, out)) {
             operators.run("aclnnMatmul", x, weight.transposed(), out, KEEP_DTYPE);
             return;
         }
-        TensorView product = stage.temporary(DType.F32, dims(out));
+        boolean last = out.dtype() == DType.F32;
+        TensorView product = last && bias == null ? out : stage.temporary(DType.F32, dims(out));
         operators.run("aclnnMatmul", in(DType.F32, x), in(DType.F32, weight).transposed(), product, KEEP_DTYPE);
         if (bias != null) {
-            TensorView sum = stage.temporary(DType.F32, dims(out));
+            TensorView sum = last ? out : stage.temporary(DType.F32, dims(out));
             add(product, in(DType.F32, bias), sum);
             product = sum;
         }
-        store(product, out);
+        if (!last) {
+            store(product, out);
+        }
     }
 
     /**

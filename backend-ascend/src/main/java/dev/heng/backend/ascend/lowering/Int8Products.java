@@ -110,10 +110,10 @@ public final class Int8Products {
     /**
      * Multiplies rows [R, K] with their expert's transposed weight [E, N, K].
      *
-     * @param ends I64 [E], where the rows of each expert end
+     * @param groups the rows of each expert
      * @param weight int8 with scales of the type that the result's type demands: BF16 for BF16, F32 for F16
      */
-    public void grouped(TensorView rows, TensorView ends, DeviceWeight weight, TensorView out) {
+    void grouped(TensorView rows, Experts.Groups groups, DeviceWeight weight, TensorView out) {
         Rounded rounded = round(rows);
         basics.operators()
                 .run(
@@ -126,13 +126,13 @@ public final class Int8Products {
                         null,
                         null,
                         new Operators.Listed(rounded.scales()),
-                        ends,
+                        groups.numbers(),
                         null,
                         null,
                         null,
                         2L,
                         0L,
-                        0L,
+                        groups.listType(),
                         0L,
                         new Operators.Listed(out),
                         null,

@@ -1,106 +1,112 @@
 package dev.heng.backend.ascend.lowering;
 
+import dev.heng.backend.ascend.device.HostInputs;
 import dev.heng.backend.ascend.device.TensorView;
 import dev.heng.spi.BackendException;
+import dev.heng.spi.graph.Node;
+import dev.heng.spi.graph.Value;
 import java.util.Arrays;
-import java.util.List;
 
 /**
- * The paged key-value cache: [pages * pageSize, W] rows. Which slot a row has is worked out on the host, which knows positions and page table, and sent along as
- * indices.
+ * Where the rows of a run lie in a paged key-value cache: worked out on the host, which knows positions and page table, and sent along.
+ *
+ * @param positions of the rows, negative for padding
+ * @param sequences of the rows: rows of the page table
+ * @param pageTable row-major [sequences, perSequence]
+ * @param perSequence entries in one row of the page table
+ * @param pages of the cache
+ * @param pageSize slots of a page
+ * @param device how messages call the device
  */
-public final class PagedCache {
+record PagedCache(
+        Value positions, Value sequences, Value pageTable, int perSequence, long pages, long pageSize, String device) {
 
-    private final Basics basics;
-    private final String device;
-
-    /** Uses these; {@code device} is how messages call the device. */
-    public PagedCache(Basics basics, String device) {
-        this.basics = basics;
-        this.device = device;
+    /** Returns the layout that a node's operands give, of which positions, sequences and page table begin at {@code first}. */
+    static PagedCache of(Run run, Node node, int cache, int first) {
+        TensorView view = run.in(node, cache);
+        return new PagedCache(
+                node.operand(first),
+                node.operand(first + 1),
+                node.operand(first + 2),
+                (int) run.in(node, first + 2).dim(1),
+                view.dim(0),
+                view.dim(1),
+                run.device());
     }
 
-    /**
-     * Where each row of a run belongs.
-     *
-     * @param positions of the rows, negative for padding
-     * @param sequences of the rows: rows of the page table
-     * @param pageTable row-major [sequences, perSequence]
-     * @param perSequence entries in one row of the page table
-     * @param pages of the cache
-     * @param pageSize slots of a page
-     */
-    @SuppressWarnings("ArrayRecordComponent") // built for one call and compared by nobody
-    public record Layout(
-            int[] positions, int[] sequences, int[] pageTable, int perSequence, long pages, long pageSize) {
+    /** Whether the host knows everything of it before a run. */
+    static boolean isKnown(Node node, int first) {
+        return node.operand(first).role() == Value.Role.INPUT
+                && node.operand(first + 1).role() == Value.Role.INPUT
+                && node.operand(first + 2).role() == Value.Role.INPUT;
+    }
 
-        /** Returns the slot of a position of a sequence, checked (KV-004). */
-        int slot(String device, int sequence, int position) {
-            long entry = position / pageSize;
-            if (sequence < 0 || sequence >= rowsOfTable() || entry >= perSequence) {
+    /** The integers of one run. */
+    final class Rows {
+        private final int[] position;
+        private final int[] sequence;
+        private final int[] table;
+
+        private final String node;
+
+        private Rows(HostInputs inputs, String node) {
+            this.node = node;
+            position = inputs.integers(positions);
+            sequence = inputs.integers(sequences);
+            table = inputs.integers(pageTable);
+        }
+
+        int position(int row) {
+            return position[row];
+        }
+
+        /** Returns the page of an entry of a row's sequence, without a look at it: entries that no position needs may hold anything. */
+        int entry(int row, int entry) {
+            return table[sequence[row] * perSequence + entry];
+        }
+
+        /** Returns the slot of a position of a row's sequence, checked (KV-004). */
+        int slot(int row, int at) {
+            long entry = at / pageSize;
+            int rowsOfTable = perSequence == 0 ? 0 : table.length / perSequence;
+            if (sequence[row] < 0 || sequence[row] >= rowsOfTable || entry >= perSequence) {
                 throw bad(
-                        device,
-                        "position " + position + " of sequence " + sequence + " is not in the page table of "
-                                + rowsOfTable() + " sequences with " + perSequence + " pages each");
+                        node,
+                        "position " + at + " of sequence " + sequence[row] + " is not in the page table of "
+                                + rowsOfTable + " sequences with " + perSequence + " pages each");
             }
-            int page = pageTable[(int) (sequence * (long) perSequence + entry)];
+            int page = entry(row, (int) entry);
             if (page < 0 || page >= pages) {
                 throw bad(
-                        device,
-                        "sequence " + sequence + " has page " + page + " at position " + position
+                        node,
+                        "sequence " + sequence[row] + " has page " + page + " at position " + at
                                 + ", and the cache has " + pages);
             }
-            return (int) (page * pageSize + position % pageSize);
-        }
-
-        private int rowsOfTable() {
-            return perSequence == 0 ? 0 : pageTable.length / perSequence;
+            return (int) (page * pageSize + at % pageSize);
         }
     }
 
-    private static BackendException bad(String device, String what) {
-        return BackendException.of(
-                BackendException.Code.INVALID_DATA, device + ": " + what, "correct the data that the run was given");
+    /** Returns the integers of a run as a node looks at them. */
+    Rows rows(HostInputs inputs, Node node) {
+        return new Rows(inputs, node.name());
     }
 
-    /** Appends the parts, side by side, to a cache [slots, W]. */
-    public void append(TensorView cache, List<TensorView> parts, Layout layout) {
-        int[] rows = new int[layout.positions().length];
-        int[] slots = new int[rows.length];
+    /** Returns the rows whose position is not negative. */
+    static int[] present(int[] positions) {
+        int[] rows = new int[positions.length];
         int count = 0;
-        for (int row = 0; row < rows.length; row++) {
-            if (layout.positions()[row] >= 0) {
-                rows[count] = row;
-                slots[count++] = layout.slot(device, layout.sequences()[row], layout.positions()[row]);
+        for (int row = 0; row < positions.length; row++) {
+            if (positions[row] >= 0) {
+                rows[count++] = row;
             }
         }
-        if (count == 0) {
-            return;
-        }
-        long width = cache.dim(1);
-        TensorView together = basics.stage().temporary(cache.dtype(), rows.length, width);
-        long from = 0;
-        for (TensorView part : parts) {
-            basics.store(part, together.strided(from, new long[] {rows.length, part.dim(1)}, new long[] {width, 1}));
-            from += part.dim(1);
-        }
-        if (count < rows.length) {
-            TensorView kept = basics.stage().temporary(cache.dtype(), count, width);
-            basics.select(together, basics.stage().upload(Arrays.copyOf(rows, count), count), kept);
-            together = kept;
-        }
-        TensorView indices = basics.stage().upload(Arrays.copyOf(slots, count), count, 1);
-        basics.operators().run("aclnnScatterNdUpdate", cache, indices, together);
+        return Arrays.copyOf(rows, count);
     }
 
-    /** Gathers the rows of slots 0..last of a sequence, in order, into dense memory [last + 1, W] of the cache's type. */
-    TensorView history(TensorView cache, Layout layout, int sequence, int last) {
-        int[] slots = new int[last + 1];
-        for (int position = 0; position <= last; position++) {
-            slots[position] = layout.slot(device, sequence, position);
-        }
-        TensorView rows = basics.stage().temporary(cache.dtype(), slots.length, cache.dim(1));
-        basics.select(cache, basics.stage().upload(slots, slots.length), rows);
-        return rows;
+    private BackendException bad(String node, String what) {
+        return BackendException.of(
+                BackendException.Code.INVALID_DATA,
+                device + ": node " + node + ": " + what,
+                "correct the data that the run was given");
     }
 }

@@ -2,6 +2,7 @@ package dev.heng.backend.ascend.lowering;
 
 import dev.heng.backend.ascend.device.TensorView;
 import dev.heng.spi.graph.ActivationFormat;
+import dev.heng.spi.tensor.TensorType;
 import org.jspecify.annotations.Nullable;
 
 /** Products of activations with a weight in whatever form it lies on the device: each form has operators of its own. */
@@ -36,37 +37,35 @@ public final class Products {
         }
     }
 
-    /** Multiplies rows [R, K] with their expert's transposed weight [E, N, K]; offsets I32 [E + 1]. Rows past the last offset are not written. */
-    public void grouped(
-            ActivationFormat activation, TensorView rows, TensorView offsets, DeviceWeight weight, TensorView out) {
-        TensorView ends = experts.ends(offsets);
+    /** Multiplies rows [R, K] with their expert's transposed weight [E, N, K]. Rows past the last group are not written. */
+    void grouped(
+            ActivationFormat activation, TensorView rows, Experts.Groups groups, DeviceWeight weight, TensorView out) {
         if (weight.isPlain()) {
-            experts.grouped(rows, ends, weight.elements(), out);
+            experts.grouped(rows, groups, weight.elements(), out);
         } else if (activation == ActivationFormat.INT8_PER_TOKEN) {
-            int8.grouped(rows, ends, weight, out);
+            int8.grouped(rows, groups, weight, out);
         } else {
-            weightOnly.grouped(rows, ends, weight, out);
+            weightOnly.grouped(rows, groups, weight, out);
         }
     }
 
-    /** Returns what the plan calls a product. */
-    public static String kernel(ActivationFormat activation, WeightForm form) {
-        return switch (form.kind()) {
-            case PLAIN, WIDENED -> "aclnnMatmul" + note(form);
-            case INT8, INT8_FROM_FP8, INT4 ->
-                activation == ActivationFormat.INT8_PER_TOKEN
-                        ? "aclnnDynamicQuant+aclnnQuantMatmul"
-                        : "aclnnWeightQuantBatchMatmulV2" + note(form);
-        };
+    /** Returns what the plan calls a product with a weight of this type. */
+    static String kernel(ActivationFormat activation, TensorType weight) {
+        if (weight.isPlain()) {
+            return "aclnnMatmul";
+        }
+        return activation == ActivationFormat.INT8_PER_TOKEN
+                ? "aclnnDynamicQuant+aclnnQuantMatmul"
+                : "aclnnWeightQuantBatchMatmulV2";
     }
 
     /** Returns what the plan calls a product of experts. */
-    public static String groupedKernel(ActivationFormat activation, WeightForm form) {
-        String before = activation == ActivationFormat.INT8_PER_TOKEN ? "aclnnDynamicQuant+" : "";
-        return before + "aclnnGroupedMatmulV4" + note(form);
+    static String groupedKernel(ActivationFormat activation) {
+        return (activation == ActivationFormat.INT8_PER_TOKEN ? "aclnnDynamicQuant+" : "") + "aclnnGroupedMatmulV4";
     }
 
-    private static String note(WeightForm form) {
+    /** Returns what the plan says of a weight that is not multiplied in the bits that it is stored in. */
+    public static String note(WeightForm form) {
         return switch (form.kind()) {
             case PLAIN, INT8, INT4 -> "";
             case WIDENED -> " (weight widened to F32)";

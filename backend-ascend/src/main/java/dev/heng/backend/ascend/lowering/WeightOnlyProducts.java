@@ -45,10 +45,10 @@ public final class WeightOnlyProducts {
     /**
      * Multiplies rows [R, K] with their expert's transposed weight [E, N, K].
      *
-     * @param ends I64 [E], where the rows of each expert end
+     * @param groups the rows of each expert
      * @param out of the type of the rows
      */
-    public void grouped(TensorView rows, TensorView ends, DeviceWeight weight, TensorView out) {
+    void grouped(TensorView rows, Experts.Groups groups, DeviceWeight weight, TensorView out) {
         TensorView scales = weight.requireScales();
         TensorView offsets = weight.offsets();
         if (offsets == null && weight.isInt8()) {
@@ -66,13 +66,13 @@ public final class WeightOnlyProducts {
                         new Operators.Listed(byGroup(scales, weight.groupSize())),
                         offsets == null ? null : new Operators.Listed(offsets),
                         null,
-                        ends,
+                        groups.numbers(),
                         null,
                         null,
                         null,
                         2L,
                         0L,
-                        0L,
+                        groups.listType(),
                         0L,
                         new Operators.Listed(out),
                         null,

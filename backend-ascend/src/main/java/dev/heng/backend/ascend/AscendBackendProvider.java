@@ -79,7 +79,8 @@ public final class AscendBackendProvider implements BackendProvider {
     public Backend open(DeviceInfo device, BackendOptions options) {
         AscendOptions asked = AscendOptions.of(ID, options);
         try {
-            return new AscendBackend(new AscendDevice(libraries(), device.ordinal(), device.address(), device.name()), device, asked);
+            return new AscendBackend(
+                    new AscendDevice(libraries(), device.ordinal(), device.address(), device.name()), device, asked);
         } catch (VendorLibraryException missing) {
             throw BackendException.of(
                     BackendException.Code.LIBRARY, String.valueOf(missing.getMessage()), missing.remedy(), missing);

@@ -42,8 +42,7 @@ final class DeviceWeights implements WeightViews, AutoCloseable {
     private final Map<Node, LatentWeights> latent = new HashMap<>();
 
     /** Uploads; if it fails, nothing stays allocated. */
-    DeviceWeights(
-            AscendDevice device, Graph graph, WeightSource source, WeightForms policy, List<Unit> units) {
+    DeviceWeights(AscendDevice device, Graph graph, WeightSource source, WeightForms policy, List<Unit> units) {
         this.device = device;
         this.policy = policy;
         Map<Value, Set<WeightForm>> forms = new LinkedHashMap<>();
@@ -124,8 +123,7 @@ final class DeviceWeights implements WeightViews, AutoCloseable {
         Extent extent = Extent.of(weight);
         return switch (form.kind()) {
             case PLAIN -> plain(weight, form, stored);
-            case WIDENED ->
-                weight.type().isPlain() ? plain(weight, form, stored) : widened(weight, extent, stored);
+            case WIDENED -> weight.type().isPlain() ? plain(weight, form, stored) : widened(weight, extent, stored);
             case INT8 -> int8(weight, form, extent, stored);
             case INT8_FROM_FP8 -> requantised(weight, form, extent, stored);
             case INT4 -> int4(weight, form, extent, stored);
@@ -194,8 +192,7 @@ final class DeviceWeights implements WeightViews, AutoCloseable {
         Op.MlaAttention op = (Op.MlaAttention) parts.attention().op();
         latent.put(
                 parts.attention(),
-                new LatentWeights(
-                        part(parts, op, 0, op.nopeDim()), part(parts, op, op.nopeDim(), op.valueDim())));
+                new LatentWeights(part(parts, op, 0, op.nopeDim()), part(parts, op, op.nopeDim(), op.valueDim())));
     }
 
     private TensorView part(Unit.LatentParts parts, Op.MlaAttention op, long from, long rows) {
@@ -203,8 +200,8 @@ final class DeviceWeights implements WeightViews, AutoCloseable {
         TensorView kvB = of(parts.attention(), weight).elements();
         long width = kvB.dim(1);
         long[] dims = {op.heads(), rows, width};
-        TensorView to = TensorView.dense(
-                parts.type(), allocate(weight, parts.type().bytes(op.heads() * rows * width)), dims);
+        TensorView to =
+                TensorView.dense(parts.type(), allocate(weight, parts.type().bytes(op.heads() * rows * width)), dims);
         long perHead = ((long) op.nopeDim() + op.valueDim()) * width;
         device.basics().store(kvB.strided(from * width, dims, new long[] {perHead, width, 1}), to);
         return to;

@@ -164,7 +164,8 @@ public final class Recording implements AutoCloseable {
         switch (step) {
             case Kept(Prepared prepared) -> operators.launch(prepared, onto);
             case Anew anew -> {
-                Prepared prepared = operators.prepare(anew.operator(), anew.arguments().toArray());
+                Prepared prepared =
+                        operators.prepare(anew.operator(), anew.arguments().toArray());
                 try {
                     operators.launch(prepared, onto);
                 } finally {

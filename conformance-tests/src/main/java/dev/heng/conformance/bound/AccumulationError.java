@@ -124,12 +124,17 @@ public final class AccumulationError {
     /** Returns d- of F6: the largest mean error toward zero that the model allows, not negative. */
     public double driftTowardZero(double exact, double magnitudes, double squares, double signs) {
         double terms = termDrift(exact, magnitudes, squares, signs);
-        return sumDrift(exact, magnitudes, squares) + (signs * exact >= 0 ? terms : 0);
+        return sumDrift(exact, magnitudes, squares) + (termsLeanTowardZero(exact, signs) ? terms : 0);
     }
 
     /** Returns d+ of F6: the largest mean error away from zero that the model allows, not negative. */
     public double driftAwayFromZero(double exact, double magnitudes, double squares, double signs) {
-        return signs * exact < 0 ? termDrift(exact, magnitudes, squares, signs) : 0;
+        return termsLeanTowardZero(exact, signs) ? 0 : termDrift(exact, magnitudes, squares, signs);
+    }
+
+    /** Returns whether most terms have the sign of c, so that what truncation takes from them takes from c; toward zero is down at 0. */
+    private static boolean termsLeanTowardZero(double exact, double signs) {
+        return (exact < 0) == (signs < 0);
     }
 
     /** F4. */

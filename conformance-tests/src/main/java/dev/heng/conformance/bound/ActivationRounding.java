@@ -2,20 +2,24 @@ package dev.heng.conformance.bound;
 
 import dev.heng.conformance.format.FloatFormat;
 import dev.heng.spi.graph.ActivationFormat;
-import java.util.Arrays;
+import java.util.function.DoubleUnaryOperator;
+import java.util.stream.IntStream;
 
 /**
  * The rounding of activations before a product (QUANT-041, QUANT-050 to QUANT-053), and where a device's quotient may legally fall
  * on the other side of a boundary.
  *
  * @param values what the product takes, row-major [T, K]
- * @param steps for each value how far the legal neighbour is, or 0 where the rounding is beyond doubt
+ * @param others for each value the legal neighbour that a device may take instead; the value itself where the rounding is beyond doubt
  */
 @SuppressWarnings("ArrayRecordComponent") // As large as the operand; never compared.
-public record ActivationRounding(double[] values, double[] steps) {
+public record ActivationRounding(double[] values, double[] others) {
 
     /** How far a quotient of F32 may be off and still be called correct: QUANT-041's few units in the last place. */
     private static final double QUOTIENT_ERROR = 4 * 0x1p-24;
+
+    /** Columns that share a scale of E4M3 (QUANT-050). */
+    private static final int GROUP = 128;
 
     /**
      * Rounds the activations of a product.
@@ -23,55 +27,62 @@ public record ActivationRounding(double[] values, double[] steps) {
      * @param x row-major [rows, columns]; kept as it is under FLOAT
      */
     public static ActivationRounding of(ActivationFormat format, double[] x, int rows, int columns) {
+        if (format == ActivationFormat.FLOAT) {
+            return new ActivationRounding(x, x);
+        }
+        int group = format == ActivationFormat.INT8_PER_TOKEN ? columns : GROUP;
+        ActivationRounding rounding = new ActivationRounding(new double[x.length], new double[x.length]);
+        for (int row = 0; row < rows; row++) {
+            for (int start = 0; start < columns; start += group) {
+                int from = row * columns + start;
+                rounding.fill(format, x, from, Math.min(from + group, (row + 1) * columns));
+            }
+        }
+        return rounding;
+    }
+
+    /** Rounds elements {@code from} to {@code to} of {@code x}, which share one scale. */
+    private void fill(ActivationFormat format, double[] x, int from, int to) {
+        double scale = scale(format, largest(x, from, to));
+        if (scale == 0) {
+            return;
+        }
+        DoubleUnaryOperator code =
+                format == ActivationFormat.INT8_PER_TOKEN ? ActivationRounding::int8 : ActivationRounding::e4m3;
+        for (int index = from; index < to; index++) {
+            double quotient = x[index] / scale;
+            double chosen = code.applyAsDouble(quotient);
+            double lower = code.applyAsDouble(quotient * (1 - QUOTIENT_ERROR));
+            double upper = code.applyAsDouble(quotient * (1 + QUOTIENT_ERROR));
+            values[index] = chosen * scale;
+            others[index] = (chosen == lower ? upper : lower) * scale;
+        }
+    }
+
+    private static double scale(ActivationFormat format, double largest) {
         return switch (format) {
-            case FLOAT -> new ActivationRounding(x, new double[x.length]);
-            case INT8_PER_TOKEN -> int8(x, rows, columns);
-            case FP8_PER_TOKEN_128 -> fp8(x, rows, columns, false);
-            case FP8_PER_TOKEN_128_POWER_OF_TWO -> fp8(x, rows, columns, true);
+            case FLOAT -> 1;
+            case INT8_PER_TOKEN -> (float) (largest / 127);
+            case FP8_PER_TOKEN_128 -> e4m3Scale(largest);
+            case FP8_PER_TOKEN_128_POWER_OF_TWO -> nextPowerOfTwo(e4m3Scale(largest));
         };
     }
 
-    private static ActivationRounding int8(double[] x, int rows, int columns) {
-        double[] values = new double[x.length];
-        double[] steps = new double[x.length];
-        for (int row = 0; row < rows; row++) {
-            double scale = (float) (largest(x, row * columns, (row + 1) * columns) / 127);
-            for (int index = row * columns; index < (row + 1) * columns && scale > 0; index++) {
-                double quotient = x[index] / scale;
-                values[index] = Math.clamp(Math.rint(quotient), -128.0, 127.0) * scale;
-                double toBoundary = Math.abs(Math.abs(quotient - Math.rint(quotient)) - 0.5);
-                steps[index] = toBoundary <= QUOTIENT_ERROR * Math.abs(quotient) ? scale : 0;
-            }
-        }
-        return new ActivationRounding(values, steps);
+    private static double e4m3Scale(double largest) {
+        return (float) (Math.max(largest, (float) 1e-4) / 448);
     }
 
-    private static ActivationRounding fp8(double[] x, int rows, int columns, boolean powerOfTwo) {
-        double[] values = new double[x.length];
-        double[] steps = new double[x.length];
-        for (int row = 0; row < rows; row++) {
-            for (int start = 0; start < columns; start += 128) {
-                int from = row * columns + start;
-                int to = row * columns + Math.min(columns, start + 128);
-                double scale = (float) (Math.max(largest(x, from, to), (float) 1e-4) / 448);
-                if (powerOfTwo) {
-                    int exponent = Math.getExponent(scale);
-                    scale = Math.scalb(1.0, scale == Math.scalb(1.0, exponent) ? exponent : exponent + 1);
-                }
-                for (int index = from; index < to; index++) {
-                    double quotient = x[index] / scale;
-                    double code = saturated(quotient);
-                    values[index] = code * scale;
-                    double lower = saturated(quotient * (1 - QUOTIENT_ERROR));
-                    double upper = saturated(quotient * (1 + QUOTIENT_ERROR));
-                    steps[index] = Math.abs(upper - lower) * scale;
-                }
-            }
-        }
-        return new ActivationRounding(values, steps);
+    /** Returns the smallest power of two that is not smaller than a normal number. */
+    private static double nextPowerOfTwo(double scale) {
+        double below = Math.scalb(1.0, Math.getExponent(scale));
+        return scale == below ? below : 2 * below;
     }
 
-    private static double saturated(double quotient) {
+    private static double int8(double quotient) {
+        return Math.clamp(Math.rint(quotient), -128.0, 127.0);
+    }
+
+    private static double e4m3(double quotient) {
         return FloatFormat.F8_E4M3.round(Math.clamp(quotient, -448.0, 448.0));
     }
 
@@ -83,16 +94,21 @@ public record ActivationRounding(double[] values, double[] steps) {
         return largest;
     }
 
+    /** Returns how far the legal neighbour of element {@code index} is, 0 where its rounding is beyond doubt. */
+    public double step(int index) {
+        return Math.abs(others[index] - values[index]);
+    }
+
     /** Returns whether no element's rounding is in doubt. */
     public boolean isUnambiguous() {
-        return Arrays.stream(steps).allMatch(step -> step == 0);
+        return IntStream.range(0, values.length).allMatch(index -> step(index) == 0);
     }
 
     /** Returns by how much the doubtful roundings of a row may move its product with a weight's row. */
     public double doubt(int row, double[] weight, int weightRow, int columns) {
         double sum = 0;
         for (int index = 0; index < columns; index++) {
-            double step = steps[row * columns + index];
+            double step = step(row * columns + index);
             if (step != 0) {
                 sum += step * Math.abs(weight[weightRow * columns + index]);
             }

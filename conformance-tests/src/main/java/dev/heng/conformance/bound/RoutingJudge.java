@@ -1,6 +1,8 @@
 package dev.heng.conformance.bound;
 
 import java.util.Arrays;
+import java.util.Comparator;
+import java.util.stream.IntStream;
 
 /**
  * Judges the choice and the weights of one token (F12, F13).
@@ -13,7 +15,8 @@ import java.util.Arrays;
  * holding a kept group's other experts high only helps to keep it.
  *
  * <p>Experts with bit-equal logit and bias have equal scores on any device, whatever their uncertainty, since one function of one
- * input gives one result. Among them the lower index must win. So must the lower of two groups whose best experts are so equal.
+ * input gives one result. Among them the lower index must win. So must the lower of two groups whose best experts are so equal,
+ * where no other expert of the higher one may be among its best.
  *
  * <p>Immutable once created; a judge belongs to one token.
  */
@@ -32,6 +35,8 @@ public final class RoutingJudge {
     private final double floor;
     private final double[] choice;
     private final double[] uncertainty;
+    /** The experts of each group, best first; empty where no group is dropped. */
+    private final int[][] ranked;
 
     /**
      * Creates the judge of one token.
@@ -61,6 +66,7 @@ public final class RoutingJudge {
             double ofSum = bias[expert] == 0 ? 0 : UNIT * (Math.abs(choice[expert]) + ofScore);
             uncertainty[expert] = ofScore + ofSum;
         }
+        this.ranked = rule.keptGroups() == rule.groups() ? new int[0][] : ranked();
     }
 
     private static double[] scores(RoutingRule.Score kind, float[] logits) {
@@ -184,15 +190,17 @@ public final class RoutingJudge {
     }
 
     private boolean groupsMayBeKept(boolean[] kept, boolean[] isChosen, double lowestChosen) {
+        if (rule.keptGroups() == rule.groups()) {
+            return true;
+        }
         double[] groupScores = new double[rule.groups()];
         for (int group = 0; group < rule.groups(); group++) {
             double[] members = new double[rule.groupSize()];
             for (int member = 0; member < members.length; member++) {
                 int expert = group * rule.groupSize() + member;
-                double high = choice[expert] + uncertainty[expert];
-                double low = choice[expert] - uncertainty[expert];
-                members[member] =
-                        !kept[group] ? low : isChosen[expert] ? high : Math.max(low, Math.min(high, lowestChosen));
+                members[member] = kept[group]
+                        ? highestOfKept(expert, isChosen[expert], lowestChosen)
+                        : choice[expert] - uncertainty[expert];
             }
             groupScores[group] = groupScore(members);
         }
@@ -208,12 +216,19 @@ public final class RoutingJudge {
         return true;
     }
 
+    /** Returns how high an expert of a kept group may stand without changing the choice. */
+    private double highestOfKept(int expert, boolean isChosen, double lowestChosen) {
+        double high = choice[expert] + uncertainty[expert];
+        return isChosen ? high : Math.min(high, lowestChosen);
+    }
+
     private boolean groupMayBeat(int winner, double winnerScore, int loser, double loserScore) {
-        if (sameBestExperts(winner, loser)) {
+        if (sameBestExperts(winner, loser) && !anotherMayBeBest(winner)) {
             return winner < loser;
         }
-        // The sum of two scores is rounded once more.
-        double rounding = rule.groupScore() == RoutingRule.GroupScore.TOP_TWO_SUM
+        // The sum of two scores is rounded once more, which may make two sums equal, for the lower index to win, but
+        // not change their order.
+        double rounding = rule.groupScore() == RoutingRule.GroupScore.TOP_TWO_SUM && winner < loser
                 ? UNIT * (Math.abs(winnerScore) + Math.abs(loserScore))
                 : 0;
         return winnerScore + rounding >= loserScore;
@@ -221,39 +236,54 @@ public final class RoutingJudge {
 
     private double groupScore(double[] members) {
         Arrays.sort(members);
-        double best = members[members.length - 1];
+        double score = 0;
+        for (int place = 1; place <= bestCount(); place++) {
+            score += members[members.length - place];
+        }
+        return score;
+    }
+
+    /** Returns how many of its best experts decide a group's score. */
+    private int bestCount() {
         return switch (rule.groupScore()) {
-            case MAXIMUM -> best;
-            case TOP_TWO_SUM -> members.length > 1 ? best + members[members.length - 2] : best;
+            case MAXIMUM -> 1;
+            case TOP_TWO_SUM -> 2;
         };
     }
 
     private boolean sameBestExperts(int group, int other) {
-        int count = rule.groupScore() == RoutingRule.GroupScore.TOP_TWO_SUM ? Math.min(2, rule.groupSize()) : 1;
-        int[] best = bestExperts(group, count);
-        int[] otherBest = bestExperts(other, count);
-        for (int index = 0; index < count; index++) {
-            if (!sameInputs(best[index], otherBest[index])) {
+        for (int place = 0; place < bestCount(); place++) {
+            if (!sameInputs(ranked[group][place], ranked[other][place])) {
                 return false;
             }
         }
         return true;
     }
 
-    private int[] bestExperts(int group, int count) {
-        int[] best = new int[count];
-        int first = group * rule.groupSize();
-        for (int place = 0; place < count; place++) {
-            int top = -1;
-            for (int expert = first; expert < first + rule.groupSize(); expert++) {
-                boolean taken = place > 0 && best[0] == expert;
-                if (!taken && (top < 0 || choice[expert] > choice[top])) {
-                    top = expert;
+    /** Returns whether an expert that is not among a group's best could have been, by an evaluation within its uncertainty. */
+    private boolean anotherMayBeBest(int group) {
+        for (int place = bestCount(); place < rule.groupSize(); place++) {
+            for (int best = 0; best < bestCount(); best++) {
+                if (mayBeat(ranked[group][place], false, ranked[group][best], false)) {
+                    return true;
                 }
             }
-            best[place] = top;
         }
-        return best;
+        return false;
+    }
+
+    /** Returns the experts of each group in descending order of their choice scores, equals by index. */
+    private int[][] ranked() {
+        int[][] ranked = new int[rule.groups()][];
+        for (int group = 0; group < rule.groups(); group++) {
+            int first = group * rule.groupSize();
+            ranked[group] = IntStream.range(first, first + rule.groupSize())
+                    .boxed()
+                    .sorted(Comparator.comparingDouble(expert -> -choice[expert]))
+                    .mapToInt(Integer::intValue)
+                    .toArray();
+        }
+        return ranked;
     }
 
     private boolean sameInputs(int expert, int other) {

@@ -81,13 +81,11 @@ public record RoutingRule(
         return experts / groups;
     }
 
-    private static long subsets(int of, int take) {
-        long count = 1;
+    /** Returns the number of ways to take {@code take} of at most 63: exact where it is small, and far from the limit where not. */
+    private static double subsets(int of, int take) {
+        double count = 1;
         for (int index = 1; index <= take; index++) {
             count = count * (of - take + index) / index;
-            if (count > MOST_SUBSETS) {
-                return count;
-            }
         }
         return count;
     }

@@ -49,8 +49,9 @@ public enum ScalarFunction {
     SIGMOID(12) {
         @Override
         public double exact(double x) {
-            // For large negative x, e^-x overflows while the quotient is still a number.
-            return x < 0 ? StrictMath.exp(x) / (1 + StrictMath.exp(x)) : 1 / (1 + StrictMath.exp(-x));
+            // Of e^x and e^-x the one that does not overflow.
+            double small = StrictMath.exp(-Math.abs(x));
+            return (x < 0 ? small : 1) / (1 + small);
         }
     },
     /** x * sigmoid(x): sigmoid 12, multiplication 1. */
@@ -64,7 +65,7 @@ public enum ScalarFunction {
     SOFTPLUS(10) {
         @Override
         public double exact(double x) {
-            return x > 0 ? x + StrictMath.log1p(StrictMath.exp(-x)) : StrictMath.log1p(StrictMath.exp(x));
+            return Math.max(0, x) + StrictMath.log1p(StrictMath.exp(-Math.abs(x)));
         }
     },
     /** sqrt(softplus(x)): half of softplus's 10, sqrt 6. */

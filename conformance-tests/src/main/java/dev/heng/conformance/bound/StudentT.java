@@ -16,73 +16,55 @@ final class StudentT {
             throw new IllegalArgumentException(
                     "no quantile of t with " + degrees + " degrees of freedom at an upper tail of " + tail);
         }
-        double low = 0;
         double high = 1;
         while (upperTail(degrees, high) > tail) {
             high *= 2;
         }
-        for (int step = 0; step < 200 && high - low > Math.ulp(high); step++) {
-            double middle = (low + high) / 2;
+        double low = 0;
+        double middle = high / 2;
+        // Until no number is left between the two.
+        while (low < middle && middle < high) {
             if (upperTail(degrees, middle) > tail) {
                 low = middle;
             } else {
                 high = middle;
             }
+            middle = low + (high - low) / 2;
         }
         return high;
     }
 
-    /** Returns P(T &gt; t) for t &gt; 0, half the regularised incomplete beta function at degrees / (degrees + t^2). */
+    /** Returns P(T &gt; t) for t &gt;= 0, half the regularised incomplete beta function at degrees / (degrees + t^2). */
     static double upperTail(int degrees, double t) {
-        return 0.5 * incompleteBeta(degrees / 2.0, 0.5, degrees / (degrees + t * t));
+        double square = t * t;
+        double far = square / (degrees + square);
+        double near = degrees / (degrees + square);
+        // Each of the two converges where the other does not, and only the second keeps a small tail's digits.
+        return square < 3
+                ? 0.5 - 0.5 * incompleteBeta(degrees, 0.5, degrees / 2.0, far, near)
+                : 0.5 * incompleteBeta(degrees, degrees / 2.0, 0.5, near, far);
     }
 
-    /** Evaluates the regularised incomplete beta function by its continued fraction (Abramowitz and Stegun, 26.5.8). */
-    private static double incompleteBeta(double a, double b, double x) {
-        if (x <= 0) {
-            return 0;
+    /**
+     * Returns the regularised incomplete beta function of (a, b) at x by its power series, all terms of which are positive (Abramowitz
+     * and Stegun, 26.5.4). {@code y} is 1 - x, and of a and b one is 1/2, the other degrees / 2.
+     */
+    private static double incompleteBeta(int degrees, double a, double b, double x, double y) {
+        double term = 1 / a;
+        double sum = 0;
+        for (int index = 1; sum + term > sum; index++) {
+            sum += term;
+            term *= (a + b + index - 1) / (a + index) * x;
         }
-        if (x >= 1) {
-            return 1;
-        }
-        if (x > (a + 1) / (a + b + 2)) {
-            return 1 - incompleteBeta(b, a, 1 - x);
-        }
-        double front = StrictMath.exp(
-                        logGamma(a + b) - logGamma(a) - logGamma(b) + a * StrictMath.log(x) + b * StrictMath.log1p(-x))
-                / a;
-        // Lentz's method.
-        double tiny = Double.MIN_NORMAL;
-        double numerator = 1;
-        double denominator = 1 / guarded(1 - (a + b) * x / (a + 1), tiny);
-        double fraction = denominator;
-        for (int i = 1; i < 10_000; i++) {
-            double even = i * (b - i) * x / ((a + 2 * i - 1) * (a + 2 * i));
-            denominator = 1 / guarded(1 + even * denominator, tiny);
-            numerator = guarded(1 + even / numerator, tiny);
-            fraction *= denominator * numerator;
-            double odd = -(a + i) * (a + b + i) * x / ((a + 2 * i) * (a + 2 * i + 1));
-            denominator = 1 / guarded(1 + odd * denominator, tiny);
-            numerator = guarded(1 + odd / numerator, tiny);
-            double change = denominator * numerator;
-            fraction *= change;
-            if (Math.abs(change - 1) < 1e-15) {
-                break;
-            }
-        }
-        return front * fraction;
+        return StrictMath.pow(x, a) * StrictMath.pow(y, b) / beta(degrees) * sum;
     }
 
-    private static double guarded(double value, double tiny) {
-        return Math.abs(value) < tiny ? tiny : value;
-    }
-
-    /** Returns log(gamma(x)) for x = 1/2, 1, 3/2, ..., the only arguments a t distribution needs, by its recurrence. */
-    private static double logGamma(double x) {
-        double log = 2 * x % 2 == 0 ? 0 : 0.5 * StrictMath.log(StrictMath.PI);
-        for (double value = 2 * x % 2 == 0 ? 1 : 0.5; value < x; value++) {
-            log += StrictMath.log(value);
+    /** Returns the beta function of (degrees / 2, 1/2), by its recurrence from pi at 1 degree and 2 at 2. */
+    private static double beta(int degrees) {
+        double beta = degrees % 2 == 0 ? 2 : Math.PI;
+        for (int below = 2 - degrees % 2; below < degrees; below += 2) {
+            beta *= below / (below + 1.0);
         }
-        return log;
+        return beta;
     }
 }

@@ -1,5 +1,6 @@
 package dev.heng.conformance.chain;
 
+import dev.heng.conformance.bound.ActivationRounding;
 import dev.heng.conformance.bound.RandomRounding;
 import dev.heng.conformance.format.FloatFormat;
 import dev.heng.conformance.random.RandomStream;
@@ -48,6 +49,24 @@ final class Arithmetic {
             return value;
         }
         return rounding.round(value, deviation, drift, FloatFormat.valueOf(type.name()));
+    }
+
+    /**
+     * Returns what a product takes for its activations. Where a quotient lies so close to a boundary that a device may fall on either
+     * side (QUANT-041), a member does so at random: one such element moves the product by a whole step of its format, which no other
+     * error of the ensemble explains.
+     */
+    double[] activations(ActivationRounding rounding) {
+        if (stream == null) {
+            return rounding.values();
+        }
+        double[] chosen = rounding.values().clone();
+        for (int index = 0; index < chosen.length; index++) {
+            if (rounding.step(index) > 0 && stream.nextBoolean()) {
+                chosen[index] = rounding.others()[index];
+            }
+        }
+        return chosen;
     }
 
     /** Returns a number rounded to nearest, as operators do whose one rounding leaves nothing open. */

@@ -243,7 +243,7 @@ final class Evaluator {
                 0,
                 n,
                 node.operands().size() > 2 ? weight(node, 2) : null);
-        double[] results = products.exact(operands);
+        double[] results = products.exact(operands, arithmetic);
         if (arithmetic.isExact()) {
             double[] deviation = new double[results.length];
             double[] drift = new double[results.length];

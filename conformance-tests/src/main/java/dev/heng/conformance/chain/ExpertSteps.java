@@ -163,7 +163,7 @@ final class ExpertSteps {
                     expert * n * k,
                     n,
                     null);
-            System.arraycopy(step.products().exact(operands), 0, results, from * n, (to - from) * n);
+            System.arraycopy(step.products().exact(operands, step.arithmetic()), 0, results, from * n, (to - from) * n);
             if (step.arithmetic().isExact()) {
                 step.products().errors(operands, deviation, drift, from * n);
             }

@@ -41,14 +41,14 @@ final class Products {
             int n,
             double @Nullable [] bias) {
 
-        double[] rounded() {
-            return ActivationRounding.of(format, x, rows, k).values();
+        ActivationRounding rounded() {
+            return ActivationRounding.of(format, x, rows, k);
         }
     }
 
-    /** Returns the exact products [rows, N] of rounded activations. */
-    double[] exact(Operands operands) {
-        double[] a = operands.rounded();
+    /** Returns the exact products [rows, N] of activations as {@code arithmetic} rounds them. */
+    double[] exact(Operands operands, Arithmetic arithmetic) {
+        double[] a = arithmetic.activations(operands.rounded());
         double[] results = new double[operands.rows() * operands.n()];
         int k = operands.k();
         for (int row = 0; row < operands.rows(); row++) {
@@ -79,7 +79,7 @@ final class Products {
         double cut = cutActivation * cutActivation + cutWeight * cutWeight;
         // Scales are multiplied in F32: an element's, a row's, the conversion of an integer sum, and their product.
         double scales = plain || declared.sumBits() >= 53 ? 0 : 4 * FLOAT_ROUNDOFF;
-        double[] a = operands.rounded();
+        double[] a = operands.rounded().values();
         int k = operands.k();
         for (int row = 0; row < operands.rows(); row++) {
             for (int column = 0; column < operands.n(); column++) {

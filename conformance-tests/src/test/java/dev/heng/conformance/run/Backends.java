@@ -13,8 +13,17 @@ public final class Backends {
 
     /** Opens the oracle. */
     public static Backend reference() {
+        return open("reference");
+    }
+
+    /** Opens the fast backend of the host. */
+    public static Backend cpu() {
+        return open("cpu");
+    }
+
+    private static Backend open(String name) {
         return BackendRegistry.discover(List.of())
-                .choose(BackendWish.parse("reference"))
+                .choose(BackendWish.parse(name))
                 .open(BackendOptions.none());
     }
 }

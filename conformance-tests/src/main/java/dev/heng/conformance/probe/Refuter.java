@@ -11,23 +11,29 @@ import java.util.List;
  * gives up on orders that fit none it knows; the questions here have few terms that are not zero, so that every order of a unit that
  * keeps its promise answers the same, and a wrong answer is proof.
  *
- * <p>Each question is asked at many places along K, since a short sum may pass by the accumulator that a long one goes through.
+ * <p>Each question is asked at many places along K, since a short sum may pass by the accumulator that a long one goes through: every
+ * column of a product asks at places of its own, where the other columns have zeros, and every row asks the same.
  */
 public final class Refuter {
 
-    /** Sums that each question is asked of. */
-    private static final int PLACES = 64;
+    /** Columns of every product, each of which asks elsewhere along K. */
+    public static final int COLUMNS = 64;
+
+    /** Terms of a question that are not zero, at most. */
+    private static final int TERMS = 3;
 
     private static final int LONGEST = 48;
 
     private final MatrixProduct product;
     private final Questions questions;
+    private final int rows;
     private final int k;
     private final RandomStream places;
 
-    private Refuter(MatrixProduct product, int batch, int k, RandomStream places) {
+    private Refuter(MatrixProduct product, int rows, int k, RandomStream places) {
         this.product = product;
-        this.questions = new Questions(product, batch);
+        this.questions = new Questions(product, rows);
+        this.rows = rows;
         this.k = k;
         this.places = places;
     }
@@ -51,12 +57,16 @@ public final class Refuter {
      *
      * @param product the device
      * @param declared what it declares
-     * @param batch rows and columns of every product asked for, positive: devices choose their kernels by it
-     * @param k the length of every sum, at least 3
+     * @param rows rows of every product asked for, positive: devices choose their kernels by it; it has {@link #COLUMNS} columns
+     * @param k the length of every sum, at least three times {@link #COLUMNS}
      * @param places where the terms' places are drawn from
      */
-    public static Found refute(MatrixProduct product, Accumulation declared, int batch, int k, RandomStream places) {
-        return new Refuter(product, batch, k, places).refute(declared);
+    public static Found refute(MatrixProduct product, Accumulation declared, int rows, int k, RandomStream places) {
+        if (k < TERMS * COLUMNS) {
+            throw new IllegalArgumentException(
+                    "sums of " + k + " products have no room for the terms of " + COLUMNS + " questions");
+        }
+        return new Refuter(product, rows, k, places).refute(declared);
     }
 
     private Found refute(Accumulation declared) {
@@ -96,16 +106,23 @@ public final class Refuter {
         void put(Questions.Question question, int first, int second, int third);
     }
 
-    /** Returns the answers to one question at many places. */
+    /** Returns the answers to one question at many places, of every row. */
     private double[] ask(Terms terms) {
-        List<Questions.Question> all = new ArrayList<>();
-        for (int place = 0; place < PLACES; place++) {
-            int[] order = places.permutation(k);
+        int[] order = places.permutation(k);
+        double[] a = new double[rows * k];
+        double[] b = new double[COLUMNS * k];
+        for (int column = 0; column < COLUMNS; column++) {
             Questions.Question question = questions.question(k);
-            terms.put(question, order[0], order[1], order[2]);
-            all.add(question);
+            int first = TERMS * column;
+            terms.put(question, order[first], order[first + 1], order[first + 2]);
+            System.arraycopy(question.b, 0, b, column * k, k);
+            for (int term = first; term < first + TERMS; term++) {
+                for (int row = 0; row < rows; row++) {
+                    a[row * k + order[term]] = question.a[order[term]];
+                }
+            }
         }
-        return questions.ask(all);
+        return product.multiply(a, b, rows, COLUMNS, k);
     }
 
     /** The exponent of the large term: such that terms far below it are products of the format's numbers. */

@@ -4,6 +4,7 @@ import dev.heng.conformance.fill.Degeneracy;
 import dev.heng.conformance.format.FloatFormat;
 import dev.heng.conformance.probe.MatrixProduct;
 import dev.heng.conformance.probe.OperandRange;
+import dev.heng.conformance.probe.Refuter;
 import dev.heng.spi.Backend;
 import dev.heng.spi.Batch;
 import dev.heng.spi.graph.Graph;
@@ -21,12 +22,12 @@ import java.util.Map;
 /**
  * The second product of attention, probabilities by values, for probes to ask through GroupedQueryAttention of one head. Equal scores over a number of slots that
  * is a power of two give every slot the same probability, exact in every type; the value of each of {@link #WIDTH} columns is then a sum along the
- * slots, divided by their number. Only the diagonal of the product is computed, which is all that probes read.
+ * slots, divided by their number. A product has one row.
  */
 final class AttentionProduct implements MatrixProduct {
 
-    /** Questions at a time: columns of a value. */
-    static final int WIDTH = 64;
+    /** Columns of a value. */
+    static final int WIDTH = Refuter.COLUMNS;
 
     private static final int PAGE_SIZE = 64;
     private static final int HEAD = 64;
@@ -70,20 +71,19 @@ final class AttentionProduct implements MatrixProduct {
 
     @Override
     public double[] multiply(double[] a, double[] b, int m, int n, int k) {
-        if (m != WIDTH || n != WIDTH || Integer.bitCount(k) != 1) {
+        if (m != 1 || n != WIDTH || Integer.bitCount(k) != 1) {
             throw new IllegalArgumentException(
-                    "asks " + WIDTH + " questions of 2^i slots, not " + m + " by " + n + " of " + k);
+                    "asks one row of " + WIDTH + " columns over 2^i slots, not " + m + " by " + n + " of " + k);
         }
         double[] values = new double[k * WIDTH];
         for (int slot = 0; slot < k; slot++) {
             for (int column = 0; column < WIDTH; column++) {
-                values[slot * WIDTH + column] = a[column * k + slot] * b[column * k + slot];
+                values[slot * WIDTH + column] = a[slot] * b[column * k + slot];
             }
         }
-        double[] means = attend(new double[k], values);
-        double[] product = new double[m * n];
+        double[] product = attend(new double[k], values);
         for (int column = 0; column < WIDTH; column++) {
-            product[column * n + column] = means[column] * k;
+            product[column] *= k;
         }
         return product;
     }

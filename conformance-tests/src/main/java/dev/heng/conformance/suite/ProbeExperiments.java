@@ -17,7 +17,7 @@ import java.util.List;
  */
 final class ProbeExperiments {
 
-    /** Products of so many rows and columns, since devices choose their kernels by them: decode, a few rows, a tile. */
+    /** Products of so many rows, since devices choose their kernels by them: decode, a few rows, a tile. */
     private static final int[] BATCHES = {1, 5, 32};
 
     private static final int LENGTH = 384;
@@ -52,7 +52,7 @@ final class ProbeExperiments {
 
     private static Experiment.Finding keeps(String id, long seed, Backend device, LinearProduct.Kind kind, int batch) {
         LinearProduct product = new LinearProduct(device, kind);
-        String refusal = product.refusal(batch, batch, LENGTH);
+        String refusal = product.refusal(batch, Refuter.COLUMNS, LENGTH);
         if (!refusal.isEmpty()) {
             return Experiment.Finding.declined(refusal);
         }

@@ -99,7 +99,7 @@ final class ProfileExperiments {
     private static Experiment.Finding products(String id, long seed, Backend device, LinearProduct.Kind kind) {
         LinearProduct product = new LinearProduct(device, kind);
         for (int rows : ROWS) {
-            String refusal = product.refusal(rows, rows, LENGTH);
+            String refusal = product.refusal(rows, Refuter.COLUMNS, LENGTH);
             if (!refusal.isEmpty()) {
                 return Experiment.Finding.declined(refusal);
             }
@@ -120,7 +120,7 @@ final class ProfileExperiments {
                 Accumulation declared = MatrixUnits.declared(device.numerics(), Product.ATTENTION);
                 return compare(declared, ATTENTION_ROWS, rows -> {
                     AttentionProduct product = new AttentionProduct(device, dtype, rows);
-                    return ask(product, declared, AttentionProduct.WIDTH, SLOTS, id, seed);
+                    return ask(product, declared, 1, SLOTS, id, seed);
                 });
             }
         }
@@ -128,8 +128,8 @@ final class ProfileExperiments {
     }
 
     private static Refuter.Found ask(
-            MatrixProduct product, Accumulation declared, int batch, int length, String id, long seed) {
-        return Refuter.refute(product, declared, batch, length, RandomStream.of(id, seed, "places"));
+            MatrixProduct product, Accumulation declared, int rows, int length, String id, long seed) {
+        return Refuter.refute(product, declared, rows, length, RandomStream.of(id, seed, "places"));
     }
 
     /** Takes the least of what is kept over numbers of rows, and asks no further once it is what was declared. */

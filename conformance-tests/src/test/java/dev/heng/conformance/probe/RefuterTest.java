@@ -1,6 +1,7 @@
 package dev.heng.conformance.probe;
 
 import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import dev.heng.conformance.accumulate.AccumulationProfile;
@@ -24,12 +25,15 @@ final class RefuterTest {
             new SummationOrder.Chunked(64),
             new SummationOrder.PairwiseTree(8));
 
+    /** Room for the terms of every column, and more. */
+    private static final int LENGTH = 3 * Refuter.COLUMNS + 7;
+
     private static final NumericsProfile.Rounding TOWARD_ZERO = NumericsProfile.Rounding.TOWARD_ZERO;
 
     private static Refuter.Found refute(
             AccumulationProfile unit, SummationOrder order, FloatFormat input, Accumulation declared) {
         EmulatedProduct product = new EmulatedProduct(new MatrixUnit(unit), order, input, FloatFormat.F32);
-        return Refuter.refute(product, declared, 4, 96, RandomStream.of("refuter", 7, order.toString()));
+        return Refuter.refute(product, declared, 4, LENGTH, RandomStream.of("refuter", 7, order.toString()));
     }
 
     private static void stands(AccumulationProfile unit, FloatFormat input, Accumulation declared) {
@@ -145,7 +149,7 @@ final class RefuterTest {
                                     new MatrixUnit(unit), new SummationOrder.Sequential(), input, FloatFormat.F32),
                             bits);
                     Refuter.Found found = Refuter.refute(
-                            product, Accumulation.f32(), 4, 96, RandomStream.of("integers", 7, input.name()));
+                            product, Accumulation.f32(), 4, LENGTH, RandomStream.of("integers", 7, input.name()));
                     assertEquals(kept, found.keptBits(), input + " by " + bits);
                     assertEquals(Math.min(bits, kept), found.weightBits(), input + " by " + bits);
                     assertEquals(Math.min(input.significandBits(), kept), found.activationBits());
@@ -168,5 +172,68 @@ final class RefuterTest {
             assertEquals(24, found.weightBits());
             assertEquals(List.of(), found.refutations());
         }
+    }
+
+    /** A device that works as {@code right} does but for one element of every product. */
+    private record WrongElement(MatrixProduct right, MatrixProduct wrong, int row, int column)
+            implements MatrixProduct {
+        @Override
+        public FloatFormat inputFormat() {
+            return right.inputFormat();
+        }
+
+        @Override
+        public FloatFormat outputFormat() {
+            return right.outputFormat();
+        }
+
+        @Override
+        public double[] multiply(double[] a, double[] b, int m, int n, int k) {
+            double[] results = right.multiply(a, b, m, n, k);
+            results[row * n + column] = wrong.multiply(a, b, m, n, k)[row * n + column];
+            return results;
+        }
+    }
+
+    @Test
+    void everyElementOfAProductIsAsked() {
+        SummationOrder order = new SummationOrder.Sequential();
+        MatrixProduct right = new EmulatedProduct(
+                new MatrixUnit(AccumulationProfile.FLOAT32_FMA), order, FloatFormat.BF16, FloatFormat.F32);
+        MatrixProduct coarse = new EmulatedProduct(
+                new MatrixUnit(AccumulationProfile.matrixUnit(16, 14, Rounding.NEAREST_EVEN)),
+                order,
+                FloatFormat.BF16,
+                FloatFormat.F32);
+        for (int row : new int[] {0, 4}) {
+            for (int column : new int[] {0, 31, Refuter.COLUMNS - 1}) {
+                Refuter.Found found = Refuter.refute(
+                        new WrongElement(right, coarse, row, column),
+                        Accumulation.f32(),
+                        5,
+                        LENGTH,
+                        RandomStream.of("refuter", 7, "one"));
+                // Fourteen bits of aligned terms, and of a lone one the next by luck.
+                assertTrue(found.keptBits() <= 15, "row " + row + " column " + column + ": " + found);
+                assertTrue(found.refutations().getFirst().contains("declared 24"), found.toString());
+            }
+        }
+    }
+
+    @Test
+    void sumsWithoutRoomForTheQuestionsAreRefused() {
+        MatrixProduct product = new EmulatedProduct(
+                new MatrixUnit(AccumulationProfile.FLOAT32_FMA),
+                new SummationOrder.Sequential(),
+                FloatFormat.BF16,
+                FloatFormat.F32);
+        assertThrows(
+                IllegalArgumentException.class,
+                () -> Refuter.refute(
+                        product,
+                        Accumulation.f32(),
+                        1,
+                        3 * Refuter.COLUMNS - 1,
+                        RandomStream.of("refuter", 7, "short")));
     }
 }

@@ -48,8 +48,7 @@ final class LinearProduct implements MatrixProduct {
 
         /** Returns plain weights of the activations' type. */
         static Kind plain(DType dtype) {
-            return new Kind(
-                    Tensors.name(dtype), Level.SMOKE, dtype, dtype, Quantization.NONE, ActivationFormat.FLOAT);
+            return new Kind(Tensors.name(dtype), Level.SMOKE, dtype, dtype, Quantization.NONE, ActivationFormat.FLOAT);
         }
 
         /** Returns activations as they are, and weights in fewer bits. */

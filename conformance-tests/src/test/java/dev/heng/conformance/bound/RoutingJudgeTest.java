@@ -182,7 +182,7 @@ final class RoutingJudgeTest {
         RoutingRule rule = grouped(masked, groups, 2);
         RandomStream stream = RandomStream.of("routing definition", 1, masked + " " + groups);
         int open = 0;
-        for (int instance = 0; instance < 60; instance++) {
+        for (int instance = 0; instance < 25; instance++) {
             // Uncertainties are some 25 steps of the logit: from all overlapping to none. Negative choices meet masks
             // of zero.
             int spread = 1 << (3 + instance % 5);
@@ -202,7 +202,7 @@ final class RoutingJudgeTest {
             assertEquals(new Definition(rule, judge, new int[] {0, 1, 2, 3, 4, 5}).all(), new TreeSet<>(legal));
             open += legal.size() > 1 ? 1 : 0;
         }
-        assertTrue(open > 20, open + " instances were open");
+        assertTrue(open > 8, open + " instances were open");
     }
 
     @ParameterizedTest
@@ -211,7 +211,7 @@ final class RoutingJudgeTest {
         RoutingRule rule = grouped(masked, groups, 3);
         RandomStream stream = RandomStream.of("equal inputs", 1, masked + " " + groups);
         int illegal = 0;
-        for (int instance = 0; instance < 40; instance++) {
+        for (int instance = 0; instance < 20; instance++) {
             // Few distinct logits among nine experts, some near and some far.
             float[] values = {1, 1 + 0x1p-20f, 1 + (1 + instance % 4) * 0x1p-19f, 0.5f};
             float[] logits = new float[9];
@@ -230,7 +230,7 @@ final class RoutingJudgeTest {
             assertTrue(legal.containsAll(reached), () -> Arrays.toString(logits) + ": " + reached + " and " + legal);
             illegal += 36 - legal.size();
         }
-        assertTrue(illegal > 20 * 36, illegal + " choices were illegal");
+        assertTrue(illegal > 10 * 36, illegal + " choices were illegal");
     }
 
     @Test

@@ -63,7 +63,22 @@ public interface Backend extends AutoCloseable {
     Program compile(Graph graph, WeightSource weights, CompileOptions options);
 
     /**
-     * Joins a group of devices. The default implementation declines.
+     * Makes the id of a new group of devices, which the caller carries to all ranks; asked of rank 0's backend alone. The default implementation declines.
+     *
+     * @throws BackendException with {@link BackendException.Code#DECLINED} if this backend has no communication library
+     */
+    default byte[] newGroupId() {
+        throw BackendException.of(
+                BackendException.Code.DECLINED,
+                "backend '" + device().backend() + "' cannot make a group of devices",
+                "use a single device, or a backend with a communication library");
+    }
+
+    /**
+     * Joins a group of devices, and returns when all of its ranks have. The default implementation declines.
+     *
+     * <p>Joining changes nothing about {@link #supports} and {@link #compile}: the runtime executes a graph's collectives through the communicator, between programs
+     * of what lies between them.
      *
      * @param group the group and this device's place in it
      * @throws BackendException with {@link BackendException.Code#DECLINED} if this backend has no communication library

@@ -64,6 +64,11 @@ public class ForwardingBackend implements Backend {
     }
 
     @Override
+    public byte[] newGroupId() {
+        return real.newGroupId();
+    }
+
+    @Override
     public Communicator join(Communicator.Group group) {
         return real.join(group);
     }

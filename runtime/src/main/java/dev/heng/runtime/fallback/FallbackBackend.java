@@ -1,6 +1,7 @@
 package dev.heng.runtime.fallback;
 
-import dev.heng.runtime.fallback.Placement.Side;
+import dev.heng.runtime.partition.Partition;
+import dev.heng.runtime.partition.Side;
 import dev.heng.spi.Backend;
 import dev.heng.spi.BackendOptions;
 import dev.heng.spi.Buffer;
@@ -39,7 +40,7 @@ public final class FallbackBackend implements Backend {
     public FallbackBackend(Backend primary, Backend fallback) {
         this.primary = primary;
         this.fallback = fallback;
-        this.backends = Map.of(Side.PRIMARY, primary, Side.FALLBACK, fallback);
+        this.backends = Map.of(Side.FIRST, primary, Side.SECOND, fallback);
     }
 
     /** Returns the first device, with the second among its facts. */
@@ -98,7 +99,7 @@ public final class FallbackBackend implements Backend {
         boolean complete = false;
         try {
             for (Partition.Part part : Partition.of(graph, sides)) {
-                boolean first = part.side() == Side.PRIMARY;
+                boolean first = part.side() == Side.FIRST;
                 Program program = (first ? primary : fallback)
                         .compile(
                                 part.graph(),

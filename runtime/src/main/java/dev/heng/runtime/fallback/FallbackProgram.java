@@ -1,6 +1,7 @@
 package dev.heng.runtime.fallback;
 
-import dev.heng.runtime.fallback.Placement.Side;
+import dev.heng.runtime.partition.Partition;
+import dev.heng.runtime.partition.Side;
 import dev.heng.spi.Backend;
 import dev.heng.spi.Batch;
 import dev.heng.spi.Bindings;

@@ -1,6 +1,6 @@
 package dev.heng.runtime.fallback;
 
-import dev.heng.runtime.fallback.Placement.Side;
+import dev.heng.runtime.partition.Side;
 import dev.heng.spi.Backend;
 import dev.heng.spi.Buffer;
 import dev.heng.spi.BufferRequest;
@@ -162,7 +162,7 @@ final class MirroredBuffer implements Buffer {
                 throw new IllegalStateException(
                         "the cache '" + request.name() + "' has no device before the first run");
             }
-            allocated(Side.PRIMARY);
+            allocated(Side.FIRST);
         }
         return copies.values();
     }

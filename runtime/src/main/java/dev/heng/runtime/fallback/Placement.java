@@ -1,6 +1,8 @@
 package dev.heng.runtime.fallback;
 
 import dev.heng.runtime.HengException;
+import dev.heng.runtime.partition.Partition;
+import dev.heng.runtime.partition.Side;
 import dev.heng.spi.Backend;
 import dev.heng.spi.BackendException;
 import dev.heng.spi.CompileOptions;
@@ -22,18 +24,6 @@ public final class Placement {
     private static final int SHOWN = 8;
 
     private Placement() {}
-
-    /** One of the two devices of a {@link FallbackBackend}. */
-    enum Side {
-        /** The device that the user chose. */
-        PRIMARY,
-        /** The one that executes what the chosen one declines. */
-        FALLBACK;
-
-        Side other() {
-            return this == PRIMARY ? FALLBACK : PRIMARY;
-        }
-    }
 
     /**
      * Checks that a device executes every node itself.
@@ -91,7 +81,7 @@ public final class Placement {
         Map<Node, Side> sides = new LinkedHashMap<>();
         for (Node node : graph.nodes()) {
             boolean moved = declined.containsKey(node) || groups.marked(node);
-            sides.put(node, moved ? Side.FALLBACK : Side.PRIMARY);
+            sides.put(node, moved ? Side.SECOND : Side.FIRST);
             if (moved) {
                 requireFallback(node, fallback, options, primary, declined.get(node));
             }

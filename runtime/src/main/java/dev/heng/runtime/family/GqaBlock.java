@@ -35,10 +35,18 @@ final class GqaBlock implements LayerBlock {
     public Value add(int layer, Value x) {
         String node = "layers." + layer + ".self_attn";
         String module = "model." + node;
+        int heads = scope.split(attention.heads(), "attention heads");
+        int keyValueHeads = scope.split(attention.keyValueHeads(), "key and value heads");
         Value query = heads(node, module, "q", x, attention.heads());
         Value key = heads(node, module, "k", x, attention.keyValueHeads());
-        int keyWidth = attention.keyValueHeads() * attention.headDim();
-        Value value = scope.linear(node + ".v_proj", module + ".v_proj", x, keyWidth, attention.queryKeyValueBias());
+        int keyWidth = keyValueHeads * attention.headDim();
+        Value value = scope.splitRows(
+                node + ".v_proj",
+                module + ".v_proj",
+                x,
+                attention.keyValueHeads() * attention.headDim(),
+                attention.queryKeyValueBias(),
+                "rows of v_proj");
 
         Value keyCache = scope.cache("layers." + layer + ".key_cache", keyWidth);
         Value valueCache = scope.cache("layers." + layer + ".value_cache", keyWidth);
@@ -48,8 +56,8 @@ final class GqaBlock implements LayerBlock {
                 .groupedQueryAttention(
                         node + ".attention",
                         new Op.GroupedQueryAttention(
-                                attention.heads(),
-                                attention.keyValueHeads(),
+                                heads,
+                                keyValueHeads,
                                 attention.headDim(),
                                 attention.headDim(),
                                 scale,
@@ -58,17 +66,25 @@ final class GqaBlock implements LayerBlock {
                         keys,
                         values,
                         scope.paging());
-        return scope.linear(node + ".o_proj", module + ".o_proj", attended, hidden, attention.outputBias());
+        Value part = scope.splitColumns(
+                node + ".o_proj",
+                module + ".o_proj",
+                attended,
+                hidden,
+                attention.heads() * attention.headDim(),
+                attention.outputBias());
+        return scope.share().tensors() ? scope.reduce(node + ".all_reduce", part) : part;
     }
 
     /** Adds the rotated heads of queries ("q") or keys ("k"). */
     private Value heads(String node, String module, String which, Value x, int heads) {
-        Value projected = scope.linear(
+        Value projected = scope.splitRows(
                 node + "." + which + "_proj",
                 module + "." + which + "_proj",
                 x,
                 heads * attention.headDim(),
-                attention.queryKeyValueBias());
+                attention.queryKeyValueBias(),
+                "rows of " + which + "_proj");
         Value normalised = attention.queryKeyNorm()
                 ? scope.norm(
                         node + "." + which + "_norm",

@@ -33,6 +33,7 @@ final class MlaBlock implements LayerBlock {
     public Value add(int layer, Value x) {
         String node = "layers." + layer + ".self_attn";
         String module = "model." + node;
+        int heads = scope.split(attention.heads(), "attention heads");
         int latentWidth = attention.keyValueLoraRank();
         int ropeDim = attention.ropeDim();
 
@@ -66,25 +67,28 @@ final class MlaBlock implements LayerBlock {
 
         Value cache = scope.cache("layers." + layer + ".latent_cache", latentWidth + ropeDim);
         Value appended = scope.builder().kvAppend(node + ".append", cache, List.of(latent, key), scope.paging());
-        Value kvB = scope.matrix(
+        Value kvB = scope.rowsOf(
                 module + ".kv_b_proj",
-                (long) attention.heads() * (attention.nopeDim() + attention.valueDim()),
-                latentWidth);
+                attention.heads() * (attention.nopeDim() + attention.valueDim()),
+                latentWidth,
+                "rows of kv_b_proj");
         Value attended = scope.builder()
                 .mlaAttention(
                         node + ".attention",
                         new Op.MlaAttention(
-                                attention.heads(),
-                                attention.nopeDim(),
-                                ropeDim,
-                                attention.valueDim(),
-                                scale,
-                                scope.activations()),
+                                heads, attention.nopeDim(), ropeDim, attention.valueDim(), scale, scope.activations()),
                         query,
                         appended,
                         kvB,
                         scope.paging());
-        return scope.linear(node + ".o_proj", module + ".o_proj", attended, hidden, attention.bias());
+        Value part = scope.splitColumns(
+                node + ".o_proj",
+                module + ".o_proj",
+                attended,
+                hidden,
+                attention.heads() * attention.valueDim(),
+                attention.bias());
+        return scope.share().tensors() ? scope.reduce(node + ".all_reduce", part) : part;
     }
 
     /** Adds the query [tokens, heads*(nope+rope)], compressed on the way where the model has a rank for it. */
@@ -92,11 +96,11 @@ final class MlaBlock implements LayerBlock {
         int width = attention.heads() * attention.headDim();
         Integer rank = attention.queryLoraRank();
         if (rank == null) {
-            return scope.linear(node + ".q_proj", module + ".q_proj", x, width, false);
+            return scope.splitRows(node + ".q_proj", module + ".q_proj", x, width, false, "rows of q_proj");
         }
         Value compressed = scope.linear(node + ".q_a_proj", module + ".q_a_proj", x, rank, attention.bias());
         Value normalised = scope.norm(
                 node + ".q_a_norm", module + ".q_a_layernorm", compressed, rank, Attention.Latent.LATENT_NORM_EPSILON);
-        return scope.linear(node + ".q_b_proj", module + ".q_b_proj", normalised, width, false);
+        return scope.splitRows(node + ".q_b_proj", module + ".q_b_proj", normalised, width, false, "rows of q_b_proj");
     }
 }

@@ -1,11 +1,14 @@
 package dev.heng.runtime.family;
 
+import dev.heng.runtime.HengException;
 import dev.heng.runtime.checkpoint.ModelWeights;
+import dev.heng.runtime.checkpoint.Share;
 import dev.heng.spi.graph.ActivationFormat;
 import dev.heng.spi.graph.GraphBuilder;
 import dev.heng.spi.graph.GraphBuilder.Paging;
 import dev.heng.spi.graph.Value;
 import dev.heng.spi.tensor.DType;
+import dev.heng.spi.tensor.Shape;
 import dev.heng.spi.tensor.TensorType;
 import java.util.HashMap;
 import java.util.Map;
@@ -57,10 +60,85 @@ final class Scope {
         return declare(module + ".weight", weights.linear(module, rows, columns));
     }
 
-    /** Returns W[experts, rows, columns]; {@code prefix} is the module that holds the experts by number. */
-    Value experts(String prefix, String projection, int experts, long rows, long columns) {
-        return declare(
-                prefix + "." + projection + ".weight", weights.experts(prefix, projection, experts, rows, columns));
+    /**
+     * Returns this rank's part of W[experts, rows, columns].
+     *
+     * @param prefix the module that holds the experts by number
+     * @param part the shape of the rank's part
+     */
+    Value experts(String prefix, String projection, Shape whole, Shape part) {
+        TensorType type = weights.experts(
+                prefix,
+                projection,
+                Math.toIntExact(whole.dim(0).size()),
+                whole.dim(1).size(),
+                whole.dim(2).size());
+        return declare(prefix + "." + projection + ".weight", shaped(type, part));
+    }
+
+    /** Returns which part of the model this graph computes. */
+    Share share() {
+        return options.share();
+    }
+
+    /** Returns what this rank has of heads or an inner width: all of it unless tensors are split. */
+    int split(int whole, String what) {
+        return share().tensors() ? share().of(whole, what) : whole;
+    }
+
+    /** Returns this rank's rows of W[rows, columns]. */
+    Value rowsOf(String module, int rows, long columns, String what) {
+        TensorType whole = weights.linear(module, rows, columns);
+        return declare(module + ".weight", shaped(whole, Shape.of(split(rows, what), columns)));
+    }
+
+    /** Adds the product of {@code x} with this rank's rows of a module's weight, and of its bias where it has one. */
+    Value splitRows(String node, String module, Value x, int rows, boolean bias, String what) {
+        Value weight = rowsOf(module, rows, width(x), what);
+        if (!bias) {
+            return builder.linear(node, x, weight, activation(module), options.activations());
+        }
+        TensorType whole = weights.vector(module + ".bias", rows);
+        Value own = declare(module + ".bias", shaped(whole, Shape.of(split(rows, what))));
+        return builder.linear(node, x, weight, own, activation(module), options.activations());
+    }
+
+    /**
+     * Adds the product of {@code x}, this rank's columns of the activations, with the same columns of a module's weight: a part of the sum over ranks. One rank adds the bias.
+     *
+     * @param columns those of all ranks
+     */
+    Value splitColumns(String node, String module, Value x, int rows, int columns, boolean bias) {
+        TensorType whole = weights.linear(module, rows, columns);
+        requireWholeRowsUnrounded(module);
+        Value weight = declare(module + ".weight", shaped(whole, Shape.of(rows, width(x))));
+        if (!bias) {
+            return builder.linear(node, x, weight, activation(module), options.activations());
+        }
+        TensorType offset = weights.vector(module + ".bias", rows);
+        return share().tensors() && share().rank() > 0
+                ? builder.linear(node, x, weight, activation(module), options.activations())
+                : builder.linear(
+                        node, x, weight, declare(module + ".bias", offset), activation(module), options.activations());
+    }
+
+    /** A part of a row has another largest number than the row, so that rounding by it would be another model. */
+    void requireWholeRowsUnrounded(String module) {
+        if (share().tensors() && activation(module) != ActivationFormat.FLOAT) {
+            throw new HengException(
+                    "the activations of '" + module + "' are rounded by whole rows (" + activation(module)
+                            + "), of which a rank would have a part",
+                    "split experts only");
+        }
+    }
+
+    /** Adds the sum over all ranks, if there are several. */
+    Value reduce(String node, Value part) {
+        return share().isWhole() ? part : builder.allReduce(node, part, share().ranks());
+    }
+
+    private static TensorType shaped(TensorType type, Shape shape) {
+        return new TensorType(type.dtype(), shape, type.quantization());
     }
 
     /** Returns a plain vector by the tensor's whole name. */

@@ -2,6 +2,7 @@ package dev.heng.runtime.generate;
 
 import dev.heng.runtime.HengException;
 import dev.heng.runtime.checkpoint.ModelWeights;
+import dev.heng.runtime.checkpoint.SharedWeights;
 import dev.heng.runtime.config.ModelConfig;
 import dev.heng.runtime.fallback.Placement;
 import dev.heng.runtime.family.GraphOptions;
@@ -22,12 +23,19 @@ public final class CompiledModel implements AutoCloseable {
     private final Backend backend;
     private final ModelConfig config;
     private final RunLimits limits;
+
+    /** Kept because it owns what a share of the weights had to be copied into. */
+    @SuppressWarnings({"unused", "FieldCanBeLocal"})
+    private final ModelWeights weights;
+
     private final Program program;
 
-    private CompiledModel(Backend backend, ModelConfig config, RunLimits limits, Program program) {
+    private CompiledModel(
+            Backend backend, ModelConfig config, RunLimits limits, ModelWeights weights, Program program) {
         this.backend = backend;
         this.config = config;
         this.limits = limits;
+        this.weights = weights;
         this.program = program;
     }
 
@@ -36,7 +44,7 @@ public final class CompiledModel implements AutoCloseable {
      *
      * @param backend one device, or a {@link dev.heng.runtime.fallback.FallbackBackend} of two
      * @param weights the weights that belong to {@code config}; what is behind them, a checkpoint, stays open until the model is closed
-     * @param options what the graph is built for
+     * @param options what the graph is built for; of a share of the model, {@code backend} is a rank (package parallel)
      * @param limits what runs will need
      * @param settings the backend's own settings
      * @throws HengException if a weight is wrong or left over, the context is longer than the model's, a node is declined, or memory does not suffice
@@ -55,12 +63,13 @@ public final class CompiledModel implements AutoCloseable {
                             + config.maxPositions() + " (max_position_embeddings in " + config.file() + ")",
                     "ask for at most " + config.maxPositions());
         }
-        Graph graph = ModelGraph.of(config, weights, options);
-        weights.requireAllUsed();
+        ModelWeights own = options.share().isWhole() ? weights : new SharedWeights(weights, options.share());
+        Graph graph = ModelGraph.of(config, own, options);
+        own.requireAllUsed();
         CompileOptions compile = new CompileOptions(limits.maxima(options.pageSize()), settings);
         Placement.requireSupported(graph, backend, compile);
         MemoryEstimate.of(graph, compile.maxima()).requireFits(backend);
-        return new CompiledModel(backend, config, limits, backend.compile(graph, weights.source(), compile));
+        return new CompiledModel(backend, config, limits, own, backend.compile(graph, own.source(), compile));
     }
 
     /** Returns the device. */

@@ -67,6 +67,11 @@ final class PluginBackend implements Backend {
     }
 
     @Override
+    public byte[] newGroupId() {
+        return ContextClassLoader.call(loader, backend::newGroupId);
+    }
+
+    @Override
     public Communicator join(Communicator.Group group) {
         return ContextClassLoader.call(loader, () -> backend.join(group));
     }

@@ -13,6 +13,8 @@ import dev.heng.runtime.generate.Feed;
 import dev.heng.runtime.generate.RunLimits;
 import dev.heng.runtime.generate.Session;
 import dev.heng.runtime.generate.TestModel;
+import dev.heng.runtime.partition.Partition;
+import dev.heng.runtime.partition.Side;
 import dev.heng.runtime.tokenizer.RepositoryFiles;
 import dev.heng.spi.Backend;
 import dev.heng.spi.BackendException;
@@ -219,11 +221,9 @@ class FallbackTest {
                 TestModel model =
                         TestModel.load(RepositoryFiles.of("goldens/qwen3-moe-tiny"), OPTIONS, LIMITS, backend)) {
             Graph graph = model.compiled().program().graph();
-            Map<Node, Placement.Side> sides = new HashMap<>();
+            Map<Node, Side> sides = new HashMap<>();
             for (Node node : graph.nodes()) {
-                sides.put(
-                        node,
-                        node.name().equals("layers.1.mlp.router") ? Placement.Side.FALLBACK : Placement.Side.PRIMARY);
+                sides.put(node, node.name().equals("layers.1.mlp.router") ? Side.SECOND : Side.FIRST);
             }
             List<Partition.Part> parts = Partition.of(graph, sides);
             assertEquals(3, parts.size());

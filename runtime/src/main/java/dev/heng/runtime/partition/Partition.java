@@ -1,6 +1,5 @@
-package dev.heng.runtime.fallback;
+package dev.heng.runtime.partition;
 
-import dev.heng.runtime.fallback.Placement.Side;
 import dev.heng.spi.BackendException;
 import dev.heng.spi.graph.Graph;
 import dev.heng.spi.graph.GraphBuilder;
@@ -15,15 +14,15 @@ import java.util.Map;
 import java.util.Set;
 
 /**
- * Cuts a graph into parts that each run on one device, one after another. A part takes every node of its device whose operands are there, so that there are as few
+ * Cuts a graph into parts that each have one executor, one after another. A part takes every node of its side whose operands are there, so that there are as few
  * cuts as the graph allows.
  *
  * <p>Values keep their names: an input of a part that another part computes is called like the value, and leaves that part as an output called {@code %} and the name.
  */
-final class Partition {
+public final class Partition {
 
     /** Begins the names of outputs that are no outputs of the whole graph. */
-    static final String CROSSING = "%";
+    public static final String CROSSING = "%";
 
     /**
      * A graph of its own.
@@ -31,7 +30,7 @@ final class Partition {
      * @param side who runs it
      * @param graph its nodes, called as in the whole graph
      */
-    record Part(Side side, Graph graph) {}
+    public record Part(Side side, Graph graph) {}
 
     private final Graph graph;
     private final Map<Node, Side> sides;
@@ -60,12 +59,12 @@ final class Partition {
     }
 
     /** Returns the parts in an order of execution; every node is in one of them. */
-    static List<Part> of(Graph graph, Map<Node, Side> sides) {
+    public static List<Part> of(Graph graph, Map<Node, Side> sides) {
         return new Partition(graph, sides).parts();
     }
 
     /** Returns the caches that a node touches, as the caller of the graph provides them. */
-    static List<Value> states(Graph graph, Node node) {
+    public static List<Value> states(Graph graph, Node node) {
         Set<Value> states = new LinkedHashSet<>();
         for (Value operand : node.operands()) {
             if (operand.role() == Value.Role.STATE) {
@@ -79,7 +78,7 @@ final class Partition {
         List<Part> parts = new ArrayList<>();
         List<Node> remaining = new ArrayList<>(graph.nodes());
         Set<Node> done = new HashSet<>();
-        Side side = sides.getOrDefault(graph.nodes().getFirst(), Side.PRIMARY);
+        Side side = sides.getOrDefault(graph.nodes().getFirst(), Side.FIRST);
         int idle = 0;
         while (!remaining.isEmpty()) {
             List<Node> batch = ready(side, remaining, done);

@@ -53,7 +53,13 @@ public record NumericsProfile(
         /** Float activations with int4 group weights. */
         INT4_WEIGHT,
         /** Scores and values of attention. */
-        ATTENTION
+        ATTENTION,
+        /**
+         * The same of MlaAttention whose queries, cache and result are BF16, on devices that have kernels of their own for it, as for matrix units. Where it is not declared,
+         * {@link #ATTENTION} says it too. {@code activationBits} are what factors keep on their way into both products, {@code weightBits} what probabilities keep, if that is
+         * less than {@link NumericsProfile#attentionProbability()} has.
+         */
+        LATENT_ATTENTION_BF16
     }
 
     /** Scalar functions whose error is declared. */

@@ -53,6 +53,20 @@ public final class MatrixUnits {
         return declared;
     }
 
+    /** Returns which product attention is: latent attention in BF16 may be declared apart. */
+    public static Product attention(NumericsProfile profile, boolean latent, DType type) {
+        boolean apart = latent && type == DType.BF16 && profile.products().containsKey(Product.LATENT_ATTENTION_BF16);
+        return apart ? Product.LATENT_ATTENTION_BF16 : Product.ATTENTION;
+    }
+
+    /** Returns the significand bits that attention's probabilities keep before they weigh values. */
+    public static int probabilityBits(NumericsProfile profile, Product attention) {
+        int declared = profile.attentionProbability().significandBits();
+        return attention == Product.LATENT_ATTENTION_BF16
+                ? Math.min(declared, declared(profile, attention).weightBits())
+                : declared;
+    }
+
     /** Returns the unit of a declaration, fused, since bounds allow for the running sum among a block's terms in any case. */
     public static AccumulationProfile unit(Accumulation declared) {
         boolean scalar = declared.blockLength() == 1;

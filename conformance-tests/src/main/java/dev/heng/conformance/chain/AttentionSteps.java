@@ -57,8 +57,9 @@ final class AttentionSteps {
         Numbers q = step.value(node, 0);
         Paged cache = cache(node.operand(1));
         double[] kvB = step.weight(node, 2);
-        LatentAttention attention = new LatentAttention(op, cache.width() - op.ropeDim(), new Softmax(step.profile()));
-        Softmax softmax = new Softmax(step.profile());
+        Softmax softmax =
+                new Softmax(step.profile(), true, node.operand(1).type().dtype());
+        LatentAttention attention = new LatentAttention(op, cache.width() - op.ropeDim(), softmax);
         Heads heads = new Heads(node, q, op.heads(), op.valueDim(), 3);
         for (int row = 0; row < q.rows(); row++) {
             if (heads.positions.integer(row) < 0) {
@@ -86,7 +87,8 @@ final class AttentionSteps {
         Numbers q = step.value(node, 0);
         Paged keys = cache(node.operand(1));
         Paged values = cache(node.operand(2));
-        Softmax softmax = new Softmax(step.profile());
+        Softmax softmax =
+                new Softmax(step.profile(), false, node.operand(1).type().dtype());
         GroupedAttention attention = new GroupedAttention(op, softmax);
         Heads heads = new Heads(node, q, op.heads(), op.valueDim(), 3);
         for (int row = 0; row < q.rows(); row++) {

@@ -6,6 +6,7 @@ import dev.heng.spi.NumericsProfile;
 import dev.heng.spi.NumericsProfile.Accumulation;
 import dev.heng.spi.NumericsProfile.Product;
 import dev.heng.spi.NumericsProfile.ScalarFunction;
+import dev.heng.spi.tensor.DType;
 
 /** What both kinds of attention share: the products' error model, and softmax with its own errors. The softmax is computed, not linearised. */
 final class Softmax {
@@ -17,10 +18,12 @@ final class Softmax {
     private final Accumulation declared;
     private final double cut;
 
-    Softmax(NumericsProfile profile) {
-        this.declared = MatrixUnits.declared(profile, Product.ATTENTION);
+    /** Takes what the profile says of attention, and of latent attention on a cache of {@code type} if that is declared apart. */
+    Softmax(NumericsProfile profile, boolean latent, DType type) {
+        Product product = MatrixUnits.attention(profile, latent, type);
+        this.declared = MatrixUnits.declared(profile, product);
         this.exponential = MatrixUnits.scalar(profile, ScalarFunction.EXP);
-        this.probability = Math.scalb(1.0, -profile.attentionProbability().significandBits());
+        this.probability = Math.scalb(1.0, -MatrixUnits.probabilityBits(profile, product));
         this.cut = MatrixUnits.cut(24, declared.activationBits());
     }
 

@@ -17,12 +17,13 @@ final class AttentionBound {
     /** What a profile allows attention to do. */
     record Arithmetic(Accumulation declared, double cut, double exponential, double probability, HostTensor got) {
 
-        static Arithmetic of(NumericsProfile profile, HostTensor got) {
-            Accumulation declared = MatrixUnits.declared(profile, Product.ATTENTION);
+        static Arithmetic of(NumericsProfile profile, HostTensor got, boolean latent) {
+            Product product = MatrixUnits.attention(profile, latent, got.dtype());
+            Accumulation declared = MatrixUnits.declared(profile, product);
             double cut = MatrixUnits.cut(24, declared.activationBits());
             double exponential = MatrixUnits.scalar(profile, NumericsProfile.ScalarFunction.EXP);
             // Probabilities of F32 and wider count among the sum's own roundings.
-            int bits = profile.attentionProbability().significandBits();
+            int bits = MatrixUnits.probabilityBits(profile, product);
             double probability = bits >= 24 ? 0x1p-24 : Math.scalb(1.0, -bits);
             return new Arithmetic(declared, cut, exponential, probability, got);
         }

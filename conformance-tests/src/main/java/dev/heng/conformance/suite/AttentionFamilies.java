@@ -55,6 +55,11 @@ final class AttentionFamilies {
                 families.add(dtype, plan, new AttentionKind.Gqa(3, 3, 5, 8));
             }
         }
+        // Widths that matrix units take, and those of DeepSeek-V2 and V3.
+        for (Plan plan : PLANS) {
+            families.add(DType.BF16, plan, new AttentionKind.Mla(2, 16, 8, 16, 32, Quantization.NONE));
+        }
+        families.add(DType.BF16, PLANS.getLast(), new AttentionKind.Mla(2, 128, 64, 128, 64, Quantization.NONE));
         Plan decode = PLANS.get(5);
         for (AttentionKind.Mla kind : List.of(
                 new AttentionKind.Mla(3, 7, 4, 6, 136, new Quantization.Fp8Blocks(128, 128, DType.F32)),
@@ -220,7 +225,8 @@ final class AttentionFamilies {
 
         private List<Check> judge(int step, Map<String, HostTensor> outputs, NumericsProfile profile) {
             HostTensor got = Checks.output(outputs, "y");
-            AttentionBound.Arithmetic arithmetic = AttentionBound.Arithmetic.of(profile, got);
+            AttentionBound.Arithmetic arithmetic =
+                    AttentionBound.Arithmetic.of(profile, got, kind instanceof AttentionKind.Mla);
             Timeline.Rows rows = timeline.rows(step);
             double[] exact = new double[rows.count() * kind.valueWidth()];
             double[] limits = new double[exact.length];

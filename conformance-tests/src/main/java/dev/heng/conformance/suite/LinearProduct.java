@@ -28,6 +28,9 @@ final class LinearProduct implements MatrixProduct {
 
     private static final double LARGEST_E4M3 = 448;
 
+    /** Devices read operands of eight bits in pieces of 16. */
+    private static final int ALIGNMENT = 16;
+
     /**
      * What meets in the multiplier.
      *
@@ -146,7 +149,7 @@ final class LinearProduct implements MatrixProduct {
     }
 
     private Scenario scenario(double[] a, double[] b, int m, int n, int k) {
-        int width = isRounded() ? k + Math.ceilDiv(k, GROUP - 1) : k;
+        int width = isRounded() ? spreadWidth(k) : k;
         GraphBuilder builder = new GraphBuilder("probe");
         Value x = builder.input("x", TensorType.of(kind.activations(), Dim.of(Dim.TOKENS), Dim.of(width)));
         TensorType type = new TensorType(kind.elements(), Shape.of(n, width), kind.quantization());
@@ -162,14 +165,23 @@ final class LinearProduct implements MatrixProduct {
                 (_, _, _) -> List.of());
     }
 
-    /** Returns the rows with one more column in each group, the last, that holds {@code added}. */
+    /** Returns the columns with one more in each group, rounded up to what kernels for eight-bit operands take. */
+    private static int spreadWidth(int k) {
+        return Math.ceilDiv(k + Math.ceilDiv(k, GROUP - 1), ALIGNMENT) * ALIGNMENT;
+    }
+
+    /** Returns the rows with one more column in each group, the last, that holds {@code added}, and zeros behind what there is. */
     private static double[] spread(double[] matrix, int rows, int k, int width, double added) {
         double[] spread = new double[rows * width];
         for (int row = 0; row < rows; row++) {
             int taken = 0;
             for (int column = 0; column < width; column++) {
                 boolean last = column % GROUP == GROUP - 1 || column == width - 1;
-                spread[row * width + column] = last ? added : matrix[row * k + taken++];
+                if (last) {
+                    spread[row * width + column] = added;
+                } else if (taken < k) {
+                    spread[row * width + column] = matrix[row * k + taken++];
+                }
             }
         }
         return spread;

@@ -1,5 +1,6 @@
 package dev.heng.conformance.suite;
 
+import dev.heng.conformance.accumulate.AccumulationProfile;
 import dev.heng.conformance.bound.MatrixUnits;
 import dev.heng.conformance.probe.InconclusiveProbeException;
 import dev.heng.conformance.probe.MeasuredUnit;
@@ -64,6 +65,23 @@ final class ProbeExperiments {
                 found.refutations());
     }
 
+    /** The declared unit with its operands' bits; how they are cut is not declared. */
+    private static AccumulationProfile withOperands(Accumulation declared, MeasuredUnit measured) {
+        AccumulationProfile unit = MatrixUnits.unit(declared);
+        int bits = Math.min(declared.activationBits(), declared.weightBits());
+        return new AccumulationProfile(
+                Math.min(unit.inputBits(), bits),
+                measured.profile().inputRounding(),
+                unit.blockLength(),
+                unit.alignBits(),
+                unit.alignRounding(),
+                unit.fused(),
+                unit.sumBits(),
+                unit.sumRounding(),
+                unit.halfRange(),
+                unit.promotionInterval());
+    }
+
     private static Experiment.Finding measured(Backend device, DType dtype) {
         LinearProduct product = new LinearProduct(device, LinearProduct.Kind.plain(dtype));
         int batch = 32;
@@ -76,7 +94,7 @@ final class ProbeExperiments {
             MeasuredUnit unit = UnitProbe.measure(product, batch);
             return Experiment.Finding.of(
                     List.of("measured " + unit.profile() + ", left open: " + unit.undetermined()),
-                    unit.refute(MatrixUnits.unit(declared)));
+                    unit.refute(withOperands(declared, unit)));
         } catch (InconclusiveProbeException open) {
             // An order that fits no known unit is legal; what can be refuted in any order is the smoke level's.
             return Experiment.Finding.of(List.of("the structure stays open: " + open.getMessage()), List.of());

@@ -5,12 +5,14 @@
 //   heng_group_place   ids, starts -> origins (row -> item) and inverse (item -> row)
 //   heng_group_plan    offsets -> tiles of the grouped GEMMs (schedule.cuh)
 //   heng_scatter_rows  x, inverse -> rows
-//   heng_combine       rows, inverse, weights -> y
+//   heng_one_group_plan  the same for a single group of all rows
+//   heng_group_combine rows, inverse, weights -> y
 //
 // An item is a (token, slot) pair, numbered token * slots + slot. Rows are sorted by expert, within an expert by item (DISPATCH-001); the
 // sort counts and ranks, it never races, so every run gives the same bits. Ids outside first .. first + experts - 1 make no row.
 // Nothing here needs more than sm_80. Limits, which the host must keep: experts <= 1024, and grids of at least one block also for no items.
 // Offsets are this file's own or must be such: they begin at 0, ascend and end within the rows (GROUPED-004 is the caller's to check).
+#include "../src/arguments.h"
 #include "schedule.cuh"
 
 using namespace heng;
@@ -48,7 +50,10 @@ __device__ int block_scan(int value) {
 } // namespace
 
 /// counts int32 [ceil(items / 1024), experts]. Grid: ceil(items / 1024) blocks of 1024. Shared: 4 * experts bytes. experts <= 1024.
-extern "C" __global__ void __launch_bounds__(CHUNK) heng_group_count(const int *ids, int items, int first, int experts, int *counts) {
+extern "C" __global__ void __launch_bounds__(CHUNK) heng_group_count(const __grid_constant__ GroupCountArgs a) {
+    const int *ids = (const int *)a.ids;
+    const int items = a.items, first = a.first, experts = a.experts;
+    int *counts = (int *)a.counts;
     extern __shared__ int found[];
     for (int expert = threadIdx.x; expert < experts; expert += CHUNK) found[expert] = 0;
     __syncthreads();
@@ -62,7 +67,10 @@ extern "C" __global__ void __launch_bounds__(CHUNK) heng_group_count(const int *
 }
 
 /// Turns counts in place into each chunk's first row of each expert; offsets int32 [experts + 1]. One block of 1024.
-extern "C" __global__ void __launch_bounds__(CHUNK) heng_group_scan(int *counts, int chunks, int experts, int *offsets) {
+extern "C" __global__ void __launch_bounds__(CHUNK) heng_group_scan(const __grid_constant__ GroupScanArgs a) {
+    int *counts = (int *)a.counts;
+    int *offsets = (int *)a.offsets;
+    const int chunks = a.chunks, experts = a.experts;
     const int expert = threadIdx.x;
     int total = 0;
     if (expert < experts) {
@@ -84,8 +92,13 @@ extern "C" __global__ void __launch_bounds__(CHUNK) heng_group_scan(int *counts,
 
 /// origins int32 [items]: item of each row, -1 past the last; inverse int32 [items]: row of each item, -1 where it has none.
 /// Grid: ceil(items / 1024) blocks of 1024. Shared: 32 * experts * 2 bytes (64 KiB at 1024 experts).
-extern "C" __global__ void __launch_bounds__(CHUNK)
-    heng_group_place(const int *ids, int items, int first, int experts, const int *starts, const int *offsets, int *origins, int *inverse) {
+extern "C" __global__ void __launch_bounds__(CHUNK) heng_group_place(const __grid_constant__ GroupPlaceArgs a) {
+    const int *ids = (const int *)a.ids;
+    const int *starts = (const int *)a.starts;
+    const int *offsets = (const int *)a.offsets;
+    int *origins = (int *)a.origins;
+    int *inverse = (int *)a.inverse;
+    const int items = a.items, first = a.first, experts = a.experts;
     extern __shared__ u16 in_warp[]; // [32][experts]: this chunk's items of each expert in each warp
     for (int i = threadIdx.x; i < 32 * experts; i += CHUNK) in_warp[i] = 0;
     __syncthreads();
@@ -110,8 +123,16 @@ extern "C" __global__ void __launch_bounds__(CHUNK)
     inverse[item] = row;
 }
 
-/// The plan of schedule.cuh for tiles of at most `widest` columns (a multiple of 16). One block of 1024.
-extern "C" __global__ void __launch_bounds__(CHUNK) heng_group_plan(const int *offsets, int experts, int widest, int *plan) {
+/// The plan of schedule.cuh for tiles of at most `widest` columns (a multiple of 16); empty once a fault was raised, since offsets may then
+/// lead anywhere. One block of 1024.
+extern "C" __global__ void __launch_bounds__(CHUNK) heng_group_plan(const __grid_constant__ GroupPlanArgs a) {
+    const int *offsets = (const int *)a.offsets;
+    int *plan = (int *)a.plan;
+    const int experts = a.experts, widest = a.widest;
+    if (a.fault != nullptr && ((const volatile Fault *)a.fault)->raised != 0) {
+        if (threadIdx.x == 0) plan[0] = plan[1] = 0;
+        return;
+    }
     __shared__ int width[MAX_EXPERTS];
     __shared__ int order[MAX_EXPERTS];
     const int expert = threadIdx.x;
@@ -145,14 +166,30 @@ extern "C" __global__ void __launch_bounds__(CHUNK) heng_group_plan(const int *o
     }
 }
 
+/// The plan of one group of all rows, for a product with a single weight, and behind it that group's offsets {0, rows}. One block of 32.
+extern "C" __global__ void __launch_bounds__(32) heng_one_group_plan(const __grid_constant__ OneGroupPlanArgs a) {
+    if (threadIdx.x != 0) return;
+    int *plan = (int *)a.plan;
+    const int parts = ceil_div(a.rows, a.widest);
+    const int width = parts > 1 ? ceil_div(ceil_div(a.rows, parts), 16) * 16 : a.rows == 0 ? 0 : columns_for(a.rows);
+    const int tiles = width == 0 ? 0 : ceil_div(a.rows, width);
+    *reinterpret_cast<int4 *>(plan) = make_int4(a.rows > 0 ? 1 : 0, tiles, 0, 0);
+    *reinterpret_cast<int4 *>(plan + PLAN_WORDS) = make_int4(0, 0, a.rows, width);
+    *reinterpret_cast<int4 *>(plan + PLAN_WORDS + 4) = make_int4(0, tiles, 0, 0);
+    *reinterpret_cast<int2 *>(plan + 2 * PLAN_WORDS) = make_int2(0, a.rows);
+}
+
 /// rows[inverse[t * slots + s]] = x[t], 16 bytes at a time; `pieces` = bytes of a row / 16. By token and not by row: x is read once, while
 /// the rows of one token lie far apart. Blocks of 256; the grid strides over tokens.
-extern "C" __global__ void __launch_bounds__(256)
-    heng_scatter_rows(const uint4 *x, const int *inverse, int tokens, int slots, int pieces, uint4 *rows) {
+extern "C" __global__ void __launch_bounds__(256) heng_scatter_rows(const __grid_constant__ ScatterRowsArgs a) {
+    const uint4 *x = (const uint4 *)a.x;
+    const int *inverse = (const int *)a.inverse;
+    uint4 *rows = (uint4 *)a.rows;
+    const int tokens = a.tokens, slots = a.slots, pieces = a.pieces;
     for (int token = blockIdx.x; token < tokens; token += gridDim.x) {
         const int *targets = inverse + (long long)token * slots;
         for (int piece = threadIdx.x; piece < pieces; piece += 256) {
-            const uint4 value = x[(long long)token * pieces + piece];
+            const uint4 value = x[(long long)token * a.pitch + piece];
 #pragma unroll 8
             for (int slot = 0; slot < slots; slot++) {
                 const int row = targets[slot];
@@ -162,10 +199,15 @@ extern "C" __global__ void __launch_bounds__(256)
     }
 }
 
-/// COMBINE-001: y[t] = sum over slots, in order, of weights[t][s] * rows[inverse[t * slots + s]], in float32, rounded once to bf16. A slot
-/// without a row adds nothing. Grid: (tokens, ceil(width / 2048)) blocks of 256; width a multiple of 8.
-extern "C" __global__ void __launch_bounds__(256)
-    heng_combine(const u16 *rows, const int *inverse, const float *weights, int slots, int width, u16 *y) {
+/// COMBINE-001: y[t] = sum over slots, in order, of weights[t][s] * rows[inverse[t * slots + s]], in float32, rounded once to bf16; and
+/// the addend, if there is one, rounded again. A slot without a row adds nothing. Grid: (tokens, ceil(width / 2048)) blocks of 256; width a
+/// multiple of 8.
+extern "C" __global__ void __launch_bounds__(256) heng_group_combine(const __grid_constant__ GroupCombineArgs a) {
+    const u16 *rows = (const u16 *)a.rows;
+    const int *inverse = (const int *)a.inverse;
+    const float *weights = (const float *)a.weights;
+    u16 *y = (u16 *)a.y;
+    const int slots = a.slots, width = a.width;
     const int column = (blockIdx.y * 256 + threadIdx.x) * 8;
     if (column >= width) return;
     const long long token = blockIdx.x;
@@ -183,6 +225,13 @@ extern "C" __global__ void __launch_bounds__(256)
             sum[2 * i + 1] = fmaf(weight, high_bf16(words[i]), sum[2 * i + 1]);
         }
     }
-    *reinterpret_cast<uint4 *>(y + token * width + column) =
-        make_uint4(pack_bf16(sum[0], sum[1]), pack_bf16(sum[2], sum[3]), pack_bf16(sum[4], sum[5]), pack_bf16(sum[6], sum[7]));
+    u32 packed[4] = {pack_bf16(sum[0], sum[1]), pack_bf16(sum[2], sum[3]), pack_bf16(sum[4], sum[5]), pack_bf16(sum[6], sum[7])};
+    if (a.addend != nullptr) {
+        const uint4 value = *reinterpret_cast<const uint4 *>((const u16 *)a.addend + token * width + column);
+        const u32 words[4] = {value.x, value.y, value.z, value.w};
+#pragma unroll
+        for (int i = 0; i < 4; i++)
+            packed[i] = pack_bf16(low_bf16(packed[i]) + low_bf16(words[i]), high_bf16(packed[i]) + high_bf16(words[i]));
+    }
+    *reinterpret_cast<uint4 *>(y + token * width + column) = make_uint4(packed[0], packed[1], packed[2], packed[3]);
 }

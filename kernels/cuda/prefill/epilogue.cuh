@@ -93,12 +93,34 @@ __device__ __forceinline__ void write_chunk(u16 *out, long long pitch_out, u32 s
     }
 }
 
+/// Writes a whole tile in float32, straight from the accumulators: eight lanes hold eight adjacent features of a token, 32 bytes.
+template <class S, int N>
+__device__ __forceinline__ void write_floats(const Columns<N> (&blocks)[S::BLOCKS], const Tile &tile, float *out, int features, int group,
+                                             int thread) {
+#pragma unroll
+    for (int block = 0; block < S::BLOCKS; block++)
+#pragma unroll
+        for (int column = 0; column < N / 8; column++)
+#pragma unroll
+            for (int i = 0; i < 4; i++) {
+                const int token = column * 8 + thread % 4 * 2 + i % 2;
+                const int feature = tile.feature + (group * S::BLOCKS + block) * 64 + thread / 32 * 16 + thread % 32 / 4 + i / 2 * 8;
+                if (token < tile.rows && feature < features)
+                    out[(long long)(tile.row + token) * features + feature] = blocks[block].at(column, i);
+            }
+}
+
 /// Writes a whole tile. `group` is the warpgroup (0 or 1), `thread` its thread.
 template <class S, int N>
-__device__ __forceinline__ void write_tile(const Columns<N> (&blocks)[S::BLOCKS], const Stages<S> stages, const Tile &tile, u16 *out,
+__device__ __forceinline__ void write_tile(const Columns<N> (&blocks)[S::BLOCKS], const Stages<S> stages, const Tile &tile, void *result,
                                            int features, int group, int thread) {
     // Else the compiler computes the addresses below ahead of the products and has no registers left for those.
     asm volatile("" : "+r"(thread));
+    if constexpr (S::FLOATS) {
+        write_floats<S, N>(blocks, tile, (float *)result, features, group, thread);
+        return;
+    }
+    u16 *const out = (u16 *)result;
     const int warp = thread / 32;
     const int lane = thread % 32;
     constexpr int TOKENS = S::STAGING_TOKENS;

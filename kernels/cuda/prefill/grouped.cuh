@@ -4,7 +4,7 @@
 // multiply straight from shared memory. bf16 keeps one group of products in flight behind the next. E4M3 finishes the products of each
 // 128 of K in fresh accumulators and adds them, scaled, to float32 sums on the ordinary units: the tensor core's own running sum keeps
 // about 14 bits (docs/numerics.md), and scales change every 128 of K anyway. The two warpgroups take turns: one promotes while the other
-// multiplies.
+// multiplies. SCALED does the same with bf16 elements of quantised weights, which bf16 holds exactly, so that no weight is ever rounded.
 #pragma once
 #include "epilogue.cuh"
 #include "stages.cuh"
@@ -12,7 +12,8 @@
 
 namespace heng {
 
-/// Weight scales of E4M3, one for 128 x 128 elements: float32 [experts, ceil(features / 128), ceil(k / 128)], row-major.
+/// Weight scales, float32, row-major. E4M3: one for 128 x 128 elements, [ceil(features / 128), ceil(k / 128)]; each expert's begin at a
+/// multiple of 64, as weights are stored. SCALED: one for 128 columns of each feature, [experts, features, ceil(k / 128)].
 struct WeightScales {
     const float *weights;
     const float *up;
@@ -48,12 +49,54 @@ __device__ __forceinline__ void multiply_bf16(Columns<N> (&blocks)[S::BLOCKS], c
     stages.release(previous, lane);
 }
 
+/// What multiply_scaled reads besides stages: the factors of the thread's two features.
+struct FeatureScales {
+    const float *low;
+    const float *high;
+};
+
+template <class S>
+__device__ __forceinline__ FeatureScales feature_scales(const WeightScales &scales, int expert, int feature, int features, int k, int group,
+                                                        int thread) {
+    const int groups = ceil_div(k, 128);
+    const float *base = (S::FUSED && group == 1 ? scales.up : scales.weights) + (long long)expert * features * groups;
+    const int first = feature + (S::FUSED ? 0 : group * 64) + thread / 32 * 16 + thread % 32 / 4;
+    return {base + (long long)min(first, features - 1) * groups, base + (long long)min(first + 8, features - 1) * groups};
+}
+
+/// Products of each 128 of K in fresh accumulators, added under their features' factors to float32 sums.
+template <class S, int N>
+__device__ __forceinline__ void multiply_scaled(Columns<N> (&blocks)[S::BLOCKS], const Stages<S> stages, RingPlace &place, int steps, int group,
+                                                int lane, const FeatureScales scales) {
+    static_assert(S::BLOCKS == 1 && N <= 144, "sums and products must fit the registers");
+    blocks[0].clear();
+    float products[N / 2];
+    for (int step = 0; step < steps; step++) {
+        const float low = scales.low[step];
+        const float high = scales.high[step];
+        barrier_wait(stages.full(place.stage), place.parity);
+        const u64 weights = tile_descriptor(stages.weights(place.stage, group));
+        const u64 tokens = tile_descriptor(stages.tokens(place.stage));
+        wgmma_fence();
+#pragma unroll
+        for (int k = 0; k < 8; k++)
+            Wgmma<N>::bf16(products, weights + k / 4 * (S::SLAB_WEIGHT_BYTES >> 4) + k % 4 * 2, tokens + k / 4 * (S::SLAB_TOKEN_BYTES >> 4) + k % 4 * 2,
+                           k);
+        wgmma_commit();
+        wgmma_wait<0>(); // the other warpgroup's products fill the gap
+        stages.release(place.stage, lane);
+        place.advance<S::STAGES>();
+#pragma unroll
+        for (int i = 0; i < N / 2; i++) blocks[0].add(i / 4, i % 4, products[i] * (i % 4 < 2 ? low : high));
+    }
+}
+
 /// Where the weight scales of a tile's block of this warpgroup lie.
 template <class S>
 __device__ __forceinline__ const float *weight_scales(const WeightScales &scales, int expert, int feature, int features, int steps, int group) {
     const float *base = S::FUSED && group == 1 ? scales.up : scales.weights;
     const int row = min(feature + (S::FUSED ? 0 : group * 64), features - 1) / 128;
-    return base + ((long long)expert * ceil_div(features, 128) + row) * steps;
+    return base + (long long)expert * (ceil_div(ceil_div(features, 128) * steps, 64) * 64) + row * steps;
 }
 
 /// A tile's weight scales of 64 steps of K, spread over the lanes of each warp: 8192 of K, so that one fetch serves all but the widest
@@ -146,7 +189,7 @@ __device__ __forceinline__ void multiply_e4m3(Columns<N> (&blocks)[S::BLOCKS], c
 /// What a consumer thread knows all along.
 struct Consumer {
     WeightScales scales;
-    u16 *out;
+    void *out;
     int features;
     int k;
     int group;
@@ -162,6 +205,9 @@ __device__ __forceinline__ void compute_tile(const Stages<S> stages, RingPlace &
     const int lane = me.thread % 32;
     if constexpr (S::ELEMENT == Element::BF16) {
         multiply_bf16<S, N>(blocks, stages, place, steps, me.group, lane);
+    } else if constexpr (S::ELEMENT == Element::SCALED) {
+        multiply_scaled<S, N>(blocks, stages, place, steps, me.group, lane,
+                              feature_scales<S>(me.scales, tile.expert, tile.feature, me.features, me.k, me.group, me.thread));
     } else {
         const ScaleRow mine = ahead;
         ahead.fetch(weight_scales<S>(me.scales, tile.next_expert, tile.next_feature, me.features, steps, me.group), 0, steps, lane);
@@ -187,7 +233,7 @@ __device__ __forceinline__ void compute_columns(const Stages<S> stages, RingPlac
 
 /// The body of every kernel in grouped_*.cu.
 template <class S>
-__device__ __forceinline__ void grouped(const Sources &sources, const WeightScales &scales, u16 *out, const int *plan, int features, int k) {
+__device__ __forceinline__ void grouped(const Sources &sources, const WeightScales &scales, void *out, const int *plan, int features, int k) {
     extern __shared__ __align__(1024) u8 shared[];
     const Stages<S> stages{shared_address(shared)};
     Tile *const tiles = reinterpret_cast<Tile *>(shared + S::TILES_AT);

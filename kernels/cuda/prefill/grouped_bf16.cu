@@ -11,3 +11,5 @@ HENG_GROUPED(heng_grouped_bf16_wide, BF16, 1, 288, 4, 2, 16, false)
 HENG_GROUPED(heng_grouped_bf16_wide_swiglu, BF16, 1, 288, 4, 2, 16, true)
 HENG_GROUPED(heng_grouped_bf16_narrow, BF16, 1, 64, 8, 1, 16, false)
 HENG_GROUPED(heng_grouped_bf16_narrow_swiglu, BF16, 1, 64, 8, 1, 16, true)
+// Float32 results, which routers and heads ask for: features are few or tokens are, so that one width does.
+HENG_GROUPED_AS(heng_grouped_bf16_narrow_f32, BF16, 1, 64, 8, 1, 16, false, true)

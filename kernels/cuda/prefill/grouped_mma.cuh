@@ -27,6 +27,7 @@ struct MmaOperands {
     const u16 *weights;
     const u16 *up;
     const u16 *tokens;
+    long long token_pitch;
     int features;
     int k;
 };
@@ -51,7 +52,7 @@ template <bool FUSED> __device__ __forceinline__ void mma_fetch(const MmaOperand
     for (int i = 0; i < S::TOKENS * 8 / S::THREADS; i++) {
         const int row = thread / 8 + i * (S::THREADS / 8);
         const bool present = row < tile.rows && column < from.k;
-        const long long offset = present ? (long long)(tile.row + row) * from.k + column : 0;
+        const long long offset = present ? (tile.row + row) * from.token_pitch + column : 0;
         copy_async(swizzled(stage + S::ROWS * 128, row, piece), from.tokens + offset, present);
     }
 }
@@ -110,8 +111,24 @@ __device__ __forceinline__ void mma_write(const float (&sums)[2][4][4], const Ti
     __syncthreads();
 }
 
-/// The body of the kernels in grouped_mma.cu: the grid strides over the plan's tiles.
-template <bool FUSED> __device__ __forceinline__ void grouped_mma(const MmaOperands &from, u16 *out, const int *plan, u8 *shared) {
+/// Writes the tile in float32, straight from the accumulators: eight lanes hold eight adjacent features of a token.
+__device__ __forceinline__ void mma_write_floats(const float (&sums)[2][4][4], const Tile &tile, float *out, int features, int warp_row,
+                                                 int warp_token, int lane) {
+#pragma unroll
+    for (int i = 0; i < 2; i++)
+#pragma unroll
+        for (int j = 0; j < 4; j++)
+#pragma unroll
+            for (int at = 0; at < 4; at++) {
+                const int feature = tile.feature + warp_row + i * 16 + at / 2 * 8 + lane / 4;
+                const int token = warp_token + j * 8 + lane % 4 * 2 + at % 2;
+                if (token < tile.rows && feature < features) out[(long long)(tile.row + token) * features + feature] = sums[i][j][at];
+            }
+}
+
+/// The body of the kernels in grouped_mma.cu: the grid strides over the plan's tiles. FLOATS: the result is float32 and not bf16.
+template <bool FUSED, bool FLOATS = false>
+__device__ __forceinline__ void grouped_mma(const MmaOperands &from, void *out, const int *plan, u8 *shared) {
     using S = MmaShape<FUSED>;
     const u32 stages = shared_address(shared);
     const int thread = threadIdx.x;
@@ -137,7 +154,10 @@ template <bool FUSED> __device__ __forceinline__ void grouped_mma(const MmaOpera
         }
         copy_wait<0>();
         __syncthreads();
-        mma_write<FUSED>(sums, tile, shared, out, from.features, warp_row, warp_token, thread);
+        if (FLOATS)
+            mma_write_floats(sums, tile, (float *)out, from.features, warp_row, warp_token, thread % 32);
+        else
+            mma_write<FUSED>(sums, tile, shared, (u16 *)out, from.features, warp_row, warp_token, thread);
     }
 }
 

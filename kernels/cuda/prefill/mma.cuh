@@ -26,6 +26,14 @@ __device__ __forceinline__ void load_blocks(u32 (&blocks)[4], u32 address) {
                  : "memory");
 }
 
+/// The same with each block transposed: lane l gets of block i column l/4, rows 2(l mod 4) and the next.
+__device__ __forceinline__ void load_blocks_transposed(u32 (&blocks)[4], u32 address) {
+    asm volatile("ldmatrix.sync.aligned.m8n8.x4.trans.shared.b16 {%0, %1, %2, %3}, [%4];"
+                 : "=r"(blocks[0]), "=r"(blocks[1]), "=r"(blocks[2]), "=r"(blocks[3])
+                 : "r"(address)
+                 : "memory");
+}
+
 /// d[16, 8] += a[16, 16] . b[8, 16]^T in bf16 with float32 sums. Lane l: d[0], d[1] = row l/4, columns 2(l mod 4) and the next; d[2], d[3]
 /// eight rows further down.
 __device__ __forceinline__ void multiply_blocks(float (&d)[4], const u32 (&a)[4], u32 b0, u32 b1) {

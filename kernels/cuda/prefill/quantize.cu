@@ -52,9 +52,13 @@ __device__ __forceinline__ int scale_column(const int *offsets, int experts, int
 /// offsets also place the scales; for rows of one matrix without experts pass {0, rows} and experts = 1. slots <= 64.
 /// power_of_two: the scale is the smallest power of two not below QUANT-050's. A NaN or infinity makes its scale NaN (QUANT-043).
 /// Blocks of 128 threads: 16 lanes take 128 columns. The grid strides over rows of x.
-extern "C" __global__ void __launch_bounds__(128)
-    heng_quantize_e4m3(const u16 *x, const int *inverse, const int *offsets, int experts, int tokens, int slots, int k, int pitch,
-                       int power_of_two, u8 *q, float *scales) {
+extern "C" __global__ void __launch_bounds__(128) heng_quantize_e4m3(const __grid_constant__ QuantizeE4m3Args a) {
+    const u16 *x = (const u16 *)a.x;
+    const int *inverse = (const int *)a.inverse;
+    const int *offsets = (const int *)a.offsets;
+    u8 *q = (u8 *)a.q;
+    float *scales = (float *)a.scales;
+    const int experts = a.experts, tokens = a.tokens, slots = a.slots, k = a.k, pitch = a.pitch, power_of_two = a.power_of_two;
     __shared__ int targets[64];
     __shared__ int scale_columns[64];
     const int count = inverse == nullptr ? offsets[experts] : tokens;

@@ -6,13 +6,14 @@
 
 namespace heng {
 
-enum class Element { BF16, E4M3 };
+/// What a kernel multiplies. SCALED: bf16 weights whose products stand under a factor for each feature and 128 columns (unpack.cu).
+enum class Element { BF16, SCALED, E4M3 };
 
 /// The shape of one kernel.
 /// BLOCKS: 64-row blocks of weights for each of the two consumer warpgroups. COLUMNS: the widest token tile. BOX: rows of one token box.
 /// CLUSTER: blocks that compute neighbouring features of the same tokens; each fetches a share of the tokens for all.
-/// FUSED: half the blocks are gate's, half up's, and the epilogue writes SwiGLU.
-template <Element ELEMENT_, int BLOCKS_, int COLUMNS_, int STAGES_, int CLUSTER_, int BOX_, bool FUSED_> struct Shape {
+/// FUSED: half the blocks are gate's, half up's, and the epilogue writes SwiGLU. FLOATS: the result is float32.
+template <Element ELEMENT_, int BLOCKS_, int COLUMNS_, int STAGES_, int CLUSTER_, int BOX_, bool FUSED_, bool FLOATS_> struct Shape {
     static constexpr Element ELEMENT = ELEMENT_;
     static constexpr int BLOCKS = BLOCKS_;
     static constexpr int COLUMNS = COLUMNS_;
@@ -20,15 +21,22 @@ template <Element ELEMENT_, int BLOCKS_, int COLUMNS_, int STAGES_, int CLUSTER_
     static constexpr int CLUSTER = CLUSTER_;
     static constexpr int BOX = BOX_;
     static constexpr bool FUSED = FUSED_;
+    static constexpr bool FLOATS = FLOATS_;
+    static_assert(!FUSED || !FLOATS, "gate and up are rounded to bf16 before they meet");
 
-    /// K elements of one stage: 128 bytes, the width of a swizzled row.
-    static constexpr int STEP = ELEMENT == Element::BF16 ? 64 : 128;
+    /// A stage holds slabs of 128 bytes of K, the width of a swizzled row. SCALED takes two, so that a stage is what stands under one factor.
+    static constexpr int SLABS = ELEMENT == Element::SCALED ? 2 : 1;
+    static constexpr int SLAB = ELEMENT == Element::E4M3 ? 128 : 64;
+    /// K elements of one stage.
+    static constexpr int STEP = SLAB * SLABS;
     static constexpr int WEIGHT_ROWS = 2 * BLOCKS * 64;
     /// Features (columns of the result) of one block.
     static constexpr int FEATURES = FUSED ? WEIGHT_ROWS / 2 : WEIGHT_ROWS;
     static constexpr int BLOCK_BYTES = 64 * 128;
-    static constexpr int WEIGHT_BYTES = WEIGHT_ROWS * 128;
-    static constexpr int TOKEN_BYTES = ceil_div(COLUMNS, BOX) * BOX * 128;
+    static constexpr int SLAB_WEIGHT_BYTES = WEIGHT_ROWS * 128;
+    static constexpr int SLAB_TOKEN_BYTES = ceil_div(COLUMNS, BOX) * BOX * 128;
+    static constexpr int WEIGHT_BYTES = SLABS * SLAB_WEIGHT_BYTES;
+    static constexpr int TOKEN_BYTES = SLABS * SLAB_TOKEN_BYTES;
     static constexpr int SCALE_BYTES = ELEMENT == Element::E4M3 ? COLUMNS * 4 : 0;
     static constexpr int SCALE_ROOM = ceil_div(SCALE_BYTES, 128) * 128;
 
@@ -108,28 +116,33 @@ __device__ __forceinline__ void produce(const Stages<S> stages, Tile *tiles, con
         tile.next_expert = next.expert;
         tile.next_feature = next.feature;
         const int boxes = ceil_div(tile.columns, S::BOX);
-        const u32 bytes = S::WEIGHT_BYTES + boxes * S::BOX * 128 + S::SCALE_BYTES;
+        const u32 bytes = S::WEIGHT_BYTES + S::SLABS * boxes * S::BOX * 128 + S::SCALE_BYTES;
         const int weight_row = tile.expert * features + tile.feature;
         for (int step = 0; step < steps; step++, place.advance<S::STAGES>()) {
             const u32 full = stages.full(place.stage);
             barrier_wait(stages.empty(place.stage), place.parity ^ 1);
             if (step == 0) tiles[place.stage] = tile;
             barrier_expect_bytes(full, bytes);
-            const int column = step * S::STEP;
 #pragma unroll
-            for (int block = 0; block < 2 * S::BLOCKS; block++) {
-                // Fused: with one block a warpgroup, warpgroup 0 has gate and 1 has up; with two, each has a gate and an up block.
-                const bool up = S::FUSED && (block & 1);
-                const int row = weight_row + (S::FUSED ? block / 2 : block) * 64;
-                load_box(up ? sources.up : sources.weights, stages.weights(place.stage, block), full, column, row, policy);
-            }
-            if (S::CLUSTER == 1) {
-                for (int box = 0; box < boxes; box++)
-                    load_box(sources.tokens, stages.tokens(place.stage) + box * S::BOX * 128, full, column, tile.row + box * S::BOX, often);
-            } else {
-                for (int box = rank; box < boxes; box += S::CLUSTER)
-                    load_box_for_all(sources.tokens, stages.tokens(place.stage) + box * S::BOX * 128, full, column,
-                                     tile.row + box * S::BOX, often, (1 << S::CLUSTER) - 1);
+            for (int slab = 0; slab < S::SLABS; slab++) {
+                const int column = step * S::STEP + slab * S::SLAB;
+                const u32 weights = slab * S::SLAB_WEIGHT_BYTES;
+                const u32 tokens = stages.tokens(place.stage) + slab * S::SLAB_TOKEN_BYTES;
+#pragma unroll
+                for (int block = 0; block < 2 * S::BLOCKS; block++) {
+                    // Fused: with one block a warpgroup, warpgroup 0 has gate and 1 has up; with two, each has a gate and an up block.
+                    const bool up = S::FUSED && (block & 1);
+                    const int row = weight_row + (S::FUSED ? block / 2 : block) * 64;
+                    load_box(up ? sources.up : sources.weights, stages.weights(place.stage, block) + weights, full, column, row, policy);
+                }
+                if (S::CLUSTER == 1) {
+                    for (int box = 0; box < boxes; box++)
+                        load_box(sources.tokens, tokens + box * S::BOX * 128, full, column, tile.row + box * S::BOX, often);
+                } else {
+                    for (int box = rank; box < boxes; box += S::CLUSTER)
+                        load_box_for_all(sources.tokens, tokens + box * S::BOX * 128, full, column, tile.row + box * S::BOX, often,
+                                         (1 << S::CLUSTER) - 1);
+                }
             }
             if (S::ELEMENT == Element::E4M3) load_box(sources.scales, stages.scales(place.stage), full, tile.scale / 2, step, often);
         }

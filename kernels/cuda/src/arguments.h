@@ -2,6 +2,7 @@
 //
 // Java reads this very file to learn the layout (dev.heng.kernels.cuda.ArgumentBlocks), so it keeps to a small grammar: one field on a line,
 // of type `const void*`, `void*`, `long long`, `int`, `float` or `double`, or of a struct that stands above; no arrays, no other declarations.
+// A struct may be declared alignas(N).
 // Pointers are device addresses. Strides are in elements unless their name says bytes.
 #pragma once
 
@@ -359,4 +360,23 @@ struct ReceiptArgs {
     void* received;
     void* receipt;
     int experts;
+};
+
+// Elements of a weight as bf16 and, for each feature and 128 columns, the float32 factor that they stand under.
+struct UnpackArgs {
+    Weight weight;
+    void* elements;
+    void* scales;
+    int first_expert;
+    int experts;
+};
+
+// Rows of a paged cache, side by side.
+struct LatentGatherArgs {
+    Origin origin;
+    Cache cache;
+    const void* lengths;
+    const void* bases;
+    void* gathered;
+    int table_operand;
 };

@@ -1,6 +1,7 @@
 // Element types: how bits become float and back. No header of a toolkit is needed, so that NVRTC compiles these files as they are.
 #pragma once
 #include "arguments.h"
+#include "matrix_arguments.h"
 
 typedef unsigned char u8;
 typedef unsigned short u16;

@@ -53,18 +53,30 @@ def tensor_map(tensor_type, element_bytes, address, inner, outer, row_bytes, box
     return found
 
 
-def launch(function, grid, block, shared, *arguments):
-    held = []
+def pack(arguments):
+    """The one argument block of a kernel: fields at multiples of their size, tensor maps at multiples of 64."""
+    fields, size = [], 0
     for argument in arguments:
-        if isinstance(argument, torch.Tensor):
-            held.append(ctypes.c_uint64(argument.data_ptr()))
-        elif argument is None:
-            held.append(ctypes.c_uint64(0))
+        if argument is None or isinstance(argument, torch.Tensor):
+            data = (0 if argument is None else argument.data_ptr()).to_bytes(8, "little")
         elif isinstance(argument, int):
-            held.append(ctypes.c_int(argument))
+            data = argument.to_bytes(4, "little", signed=True)
         else:
-            held.append(argument)
-    pointers = (ctypes.c_void_p * len(held))(*[ctypes.addressof(value) for value in held])
+            data = bytes(argument)
+        size = -(-size // min(len(data), 64)) * min(len(data), 64)
+        fields.append((size, data))
+        size += len(data)
+    size = -(-size // 64) * 64
+    room = ctypes.create_string_buffer(size + 64)
+    start = -ctypes.addressof(room) % 64
+    for offset, data in fields:
+        ctypes.memmove(ctypes.addressof(room) + start + offset, data, len(data))
+    return room, ctypes.addressof(room) + start
+
+
+def launch(function, grid, block, shared, *arguments):
+    room, address = pack(arguments)
+    pointers = (ctypes.c_void_p * 1)(address)
     x, y = grid if isinstance(grid, tuple) else (grid, 1)
     stream = ctypes.c_void_p(torch.cuda.current_stream().cuda_stream)
     check(_cuda.cuLaunchKernel(function, x, y, 1, block, 1, 1, shared, stream, pointers, None), "launch")

@@ -14,7 +14,7 @@ class Dispatch:
 
     def __init__(self, folder):
         module = device.Module(os.path.join(folder, "dispatch.cubin"))
-        for name in ("group_count", "group_scan", "group_place", "group_plan", "scatter_rows", "combine"):
+        for name in ("group_count", "group_scan", "group_place", "group_plan", "scatter_rows", "group_combine"):
             setattr(self, "_" + name, module.kernel("heng_" + name, 65536 if name == "group_place" else 0))
 
     def sort(self, ids, experts, first=0):
@@ -24,24 +24,24 @@ class Dispatch:
         offsets = torch.empty(experts + 1, dtype=torch.int32, device="cuda")
         origins = torch.full((items,), -77, dtype=torch.int32, device="cuda")
         inverse = torch.full((items,), -77, dtype=torch.int32, device="cuda")
-        device.launch(self._group_count, chunks, 1024, 4 * experts, ids, items, first, experts, counts)
-        device.launch(self._group_scan, 1, 1024, 0, counts, chunks, experts, offsets)
-        device.launch(self._group_place, chunks, 1024, 64 * experts, ids, items, first, experts, counts, offsets, origins, inverse)
+        device.launch(self._group_count, chunks, 1024, 4 * experts, ids, counts, items, first, experts)
+        device.launch(self._group_scan, 1, 1024, 0, counts, offsets, chunks, experts)
+        device.launch(self._group_place, chunks, 1024, 64 * experts, ids, counts, offsets, origins, inverse, items, first, experts)
         return offsets, origins, inverse
 
     def plan(self, offsets, widest):
         experts = offsets.numel() - 1
         plan = torch.empty(8 * (experts + 1), dtype=torch.int32, device="cuda")
-        device.launch(self._group_plan, 1, 1024, 0, offsets, experts, widest, plan)
+        device.launch(self._group_plan, 1, 1024, 0, None, offsets, plan, experts, widest)
         return plan
 
     def scatter(self, x, inverse, slots, rows):
         pieces = x.shape[1] * x.element_size() // 16
-        device.launch(self._scatter_rows, min(x.shape[0], 132 * 8), 256, 0, x, inverse, x.shape[0], slots, pieces, rows)
+        device.launch(self._scatter_rows, min(x.shape[0], 132 * 8), 256, 0, x, inverse, rows, x.shape[0], slots, pieces, pieces)
 
     def combine(self, rows, inverse, weights, y):
         tokens, slots = weights.shape
-        device.launch(self._combine, (tokens, (y.shape[1] + 2047) // 2048), 256, 0, rows, inverse, weights, slots, y.shape[1], y)
+        device.launch(self._group_combine, (tokens, (y.shape[1] + 2047) // 2048), 256, 0, rows, inverse, weights, None, y, slots, y.shape[1])
 
 
 class Quantize:
@@ -49,8 +49,14 @@ class Quantize:
         self._kernel = device.Module(os.path.join(folder, "quantize.cubin")).kernel("heng_quantize_e4m3")
 
     def __call__(self, x, inverse, offsets, slots, q, scales, power_of_two=0):
-        device.launch(self._kernel, 132 * 16, 128, 0, x, inverse, offsets, offsets.numel() - 1, x.shape[0], slots, x.shape[1],
-                      scales.shape[1], power_of_two, q, scales)
+        device.launch(self._kernel, 132 * 16, 128, 0, x, inverse, offsets, q, scales, offsets.numel() - 1, x.shape[0], slots,
+                      x.shape[1], scales.shape[1], power_of_two)
+
+
+def padded(scales):
+    """Each expert's scales at a multiple of 64 floats, as weights are stored."""
+    flat = scales.reshape(scales.shape[0], -1)
+    return torch.nn.functional.pad(flat, (0, -flat.shape[1] % 64)).contiguous()
 
 
 class Grouped:
@@ -80,6 +86,9 @@ class Grouped:
                                           scales.shape[1] * 4, self.columns // 2, 1, 0)
         features, k = weights.shape[1], weights.shape[2]
         grid = MULTIPROCESSORS // self.cluster * self.cluster
-        arguments = (weight_map, up_map, token_map, scale_map, weight_scales, up_scales if up is not None else weight_scales, out, plan,
+        if weight_scales is not None:
+            weight_scales = padded(weight_scales)
+            up_scales = padded(up_scales) if up is not None else weight_scales
+        arguments = (weight_map, up_map, token_map, scale_map, weight_scales, up_scales, out, plan,
                      features, k)
         return lambda: device.launch(self.kernel, grid, 384, self.shared, *arguments)

@@ -1,7 +1,10 @@
 package dev.heng.backend.cuda;
 
+import dev.heng.backend.cuda.device.CublasLtProducts;
 import dev.heng.backend.cuda.device.CudaDevice;
 import dev.heng.backend.cuda.device.Staging;
+import dev.heng.backend.cuda.lowering.Command;
+import dev.heng.backend.cuda.lowering.MatrixUnit;
 import dev.heng.kernels.cuda.ArgumentBlocks;
 import dev.heng.kernels.cuda.CudaKernels;
 import dev.heng.spi.Backend;
@@ -27,9 +30,11 @@ import java.util.EnumMap;
 import java.util.HashMap;
 import java.util.LinkedHashSet;
 import java.util.List;
+import java.util.Locale;
 import java.util.Map;
 import java.util.Set;
 import java.util.TreeMap;
+import org.jspecify.annotations.Nullable;
 
 /**
  * One opened GPU. Everything goes through one stream, so that the order of calls is the order of effects; kernels note data out of range in a fault record that every read
@@ -49,20 +54,31 @@ final class CudaBackend implements Backend {
     private final ArgumentBlocks blocks = CudaKernels.argumentBlocks();
     private final Set<String> open = new LinkedHashSet<>();
     private final Map<Integer, Graph> programs = new HashMap<>();
+    private final LinearChoice linear;
+    private final MatrixUnit matrices;
+    private @Nullable CublasLtProducts library;
     private long serial;
     private boolean closed;
 
     /** Takes over the device, and closes it. */
-    CudaBackend(CudaDevice device, DeviceInfo described) {
+    CudaBackend(CudaDevice device, DeviceInfo described, LinearChoice linear) {
         this.device = device;
+        this.linear = linear;
         Map<String, String> facts = new TreeMap<>(described.facts());
         facts.put("kernels", device.target());
-        this.info = new DeviceInfo(
-                described.backend(), described.ordinal(), described.name(), described.memoryBytes(), false, facts);
+        facts.put(LinearChoice.OPTION, linear.name().toLowerCase(Locale.ROOT));
         boolean opened = false;
         try {
             this.staging = new Staging(device, STAGING_BYTES);
             this.faults = new FaultRecord(device, blocks);
+            this.matrices = linear.unit(device, described);
+            if (linear.usesLibrary()) {
+                device.enter();
+                this.library = new CublasLtProducts(device);
+                facts.put("cublasLt", library.description());
+            }
+            this.info = new DeviceInfo(
+                    described.backend(), described.ordinal(), described.name(), described.memoryBytes(), false, facts);
             opened = true;
         } finally {
             if (!opened) {
@@ -77,8 +93,8 @@ final class CudaBackend implements Backend {
     }
 
     /**
-     * Every product is a float32 sum of float32 factors on the ordinary units, so is attention; int8 by int8 is exact. Norms, rotations and router scores are evaluated in
-     * double and rounded once; SiLU and attention's exponential in float32.
+     * On the ordinary units every product is a float32 sum of float32 factors, so is attention; {@link LinearChoice} says what matrix units change. Int8 by int8 is exact. Norms,
+     * rotations and router scores are evaluated in double and rounded once; SiLU and attention's exponential in float32.
      */
     @Override
     public NumericsProfile numerics() {
@@ -98,7 +114,8 @@ final class CudaBackend implements Backend {
                         case SIGMOID, SOFTPLUS, RSQRT, DIVIDE, SINCOS -> 0.51;
                     });
         }
-        return new NumericsProfile(products, ulp, DType.F32, false, NumericsProfile.Determinism.RUN_TO_RUN);
+        return linear.profile(
+                new NumericsProfile(products, ulp, DType.F32, false, NumericsProfile.Determinism.RUN_TO_RUN), info);
     }
 
     @Override
@@ -159,7 +176,7 @@ final class CudaBackend implements Backend {
         boolean compiled = false;
         try {
             CudaProgram program = new CudaProgram(
-                    this, device, graph, stored, blocks, options, faults.address(), number, graphs, () -> {
+                    this, device, graph, stored, blocks, matrices, options, faults.address(), number, graphs, () -> {
                         open.remove(name);
                         programs.remove(number);
                     });
@@ -184,6 +201,35 @@ final class CudaBackend implements Backend {
                         BackendException.Code.INVALID_OPTION,
                         "backend 'cuda': option '" + GRAPHS + "' is '" + text + "'",
                         "give on or off");
+        };
+    }
+
+    /** Queues a product by cuBLASLt; the calling thread has entered. */
+    void multiply(Command.LibraryProduct product) {
+        if (library == null) {
+            throw new IllegalStateException("a product by cuBLASLt in a backend that was opened without it");
+        }
+        library.multiply(
+                new CublasLtProducts.Sizes(
+                        typeOf(product.type()),
+                        typeOf(product.out()),
+                        product.type() == DType.F32 ? CublasLtProducts.Sums.FAST : CublasLtProducts.Sums.FULL,
+                        product.rows(),
+                        product.features(),
+                        product.k(),
+                        product.stride()),
+                product.x(),
+                product.w(),
+                product.y());
+    }
+
+    private static CublasLtProducts.Type typeOf(DType type) {
+        return switch (type) {
+            case F32 -> CublasLtProducts.Type.F32;
+            case F16 -> CublasLtProducts.Type.F16;
+            case BF16 -> CublasLtProducts.Type.BF16;
+            case F64, F8_E4M3, F8_E8M0, I8, I4, I32, I64 ->
+                throw new IllegalArgumentException("no product of " + type + " goes to cuBLASLt");
         };
     }
 
@@ -236,6 +282,9 @@ final class CudaBackend implements Backend {
         }
         closed = true;
         enter();
+        if (library != null) {
+            library.close();
+        }
         faults.close();
         staging.close();
         device.close();

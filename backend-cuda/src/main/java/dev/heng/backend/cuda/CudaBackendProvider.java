@@ -77,11 +77,12 @@ public final class CudaBackendProvider implements BackendProvider {
 
     @Override
     public Backend open(DeviceInfo device, BackendOptions options) {
-        options.requireKnown(ID, Set.of());
+        options.requireKnown(ID, Set.of(LinearChoice.OPTION));
+        LinearChoice linear = LinearChoice.of(options, device);
         return switch (DriverLibrary.load()) {
             case DriverLibrary.Failed failed ->
                 throw BackendException.of(BackendException.Code.LIBRARY, failed.detail(), failed.remedy());
-            case DriverLibrary.Loaded _ -> new CudaBackend(CudaDevice.open(device), device);
+            case DriverLibrary.Loaded _ -> new CudaBackend(CudaDevice.open(device), device, linear);
         };
     }
 }

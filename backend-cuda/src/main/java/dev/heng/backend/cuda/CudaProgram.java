@@ -3,6 +3,8 @@ package dev.heng.backend.cuda;
 import dev.heng.backend.cuda.device.CudaDevice;
 import dev.heng.backend.cuda.lowering.Command;
 import dev.heng.backend.cuda.lowering.Lowering;
+import dev.heng.backend.cuda.lowering.MatrixMap;
+import dev.heng.backend.cuda.lowering.MatrixUnit;
 import dev.heng.kernels.cuda.ArgumentBlocks;
 import dev.heng.spi.Bindings;
 import dev.heng.spi.Buffer;
@@ -70,6 +72,7 @@ final class CudaProgram implements Program {
             Graph graph,
             CudaWeights weights,
             ArgumentBlocks blocks,
+            MatrixUnit matrices,
             CompileOptions options,
             long fault,
             int number,
@@ -90,7 +93,8 @@ final class CudaProgram implements Program {
                 rope -> frequencies.getOrDefault(rope.frequencies(), 0L),
                 fault,
                 number,
-                device.address());
+                device.address(),
+                matrices);
         boolean compiled = false;
         try {
             uploadFrequencies();
@@ -221,7 +225,25 @@ final class CudaProgram implements Program {
             arena.close();
             return prepare(dims, addresses);
         }
+        lowering.commands().forEach(this::describe);
         return new Prepared(arena, lowering.commands());
+    }
+
+    private void describe(Command command) {
+        if (command instanceof Command.Launch launch) {
+            for (MatrixMap map : launch.maps()) {
+                device.describe(
+                        launch.arguments().asSlice(map.offset(), MatrixMap.BYTES),
+                        map.element().type(),
+                        map.address(),
+                        map.columns(),
+                        map.rows(),
+                        map.rowBytes(),
+                        map.boxColumns(),
+                        map.boxRows(),
+                        map.swizzled());
+            }
+        }
     }
 
     private void queue(Command command) {
@@ -236,6 +258,7 @@ final class CudaProgram implements Program {
                         launch.sharedBytes(),
                         launch.arguments(),
                         launch.overlapping());
+            case Command.LibraryProduct product -> backend.multiply(product);
             case Command.Fill fill -> device.fill(fill.address(), fill.value(), fill.bytes());
             case Command.Copy copy -> device.copy(copy.target(), copy.source(), copy.bytes());
         }

@@ -13,7 +13,8 @@ import org.jspecify.annotations.Nullable;
  * The layouts of the kernels' argument blocks, read from {@code arguments.h}, the header that the kernels themselves are compiled with, so that the two cannot
  * drift apart. Fields of nested structs are named with dots: {@code weight.data}.
  *
- * <p>The rules of layout are those of C on every 64-bit platform: each field at the next multiple of its size, a struct aligned as its widest field.
+ * <p>The rules of layout are those of C on every 64-bit platform: each field at the next multiple of its size, a struct aligned as its widest field
+ * or as it says.
  */
 public final class ArgumentBlocks {
 
@@ -64,7 +65,7 @@ public final class ArgumentBlocks {
         }
     }
 
-    private static final Pattern STRUCT = Pattern.compile("struct (\\w+) \\{");
+    private static final Pattern STRUCT = Pattern.compile("struct (?:alignas\\((\\d+)\\) )?(\\w+) \\{");
     private static final Pattern FIELD = Pattern.compile("((?:const )?[\\w ]+?[*]?) (\\w+);");
 
     private final Map<String, Block> blocks;
@@ -81,6 +82,7 @@ public final class ArgumentBlocks {
     public static ArgumentBlocks parse(String header) {
         Map<String, Block> blocks = new LinkedHashMap<>();
         String name = null;
+        int least = 1;
         List<String[]> declared = new ArrayList<>();
         int number = 0;
         for (String whole : header.lines().toList()) {
@@ -92,10 +94,11 @@ public final class ArgumentBlocks {
                 continue;
             }
             if (name == null && struct.matches()) {
-                name = struct.group(1);
+                name = struct.group(2);
+                least = struct.group(1) == null ? 1 : Integer.parseInt(struct.group(1));
                 declared.clear();
             } else if (name != null && line.equals("};")) {
-                blocks.put(name, layOut(name, declared, blocks));
+                blocks.put(name, layOut(name, declared, blocks, least));
                 name = null;
             } else if (name != null && field.matches()) {
                 declared.add(new String[] {field.group(1), field.group(2)});
@@ -107,10 +110,10 @@ public final class ArgumentBlocks {
         return new ArgumentBlocks(blocks);
     }
 
-    private static Block layOut(String name, List<String[]> declared, Map<String, Block> known) {
+    private static Block layOut(String name, List<String[]> declared, Map<String, Block> known, int least) {
         Map<String, Field> fields = new LinkedHashMap<>();
         int offset = 0;
-        int widest = 1;
+        int widest = least;
         for (String[] field : declared) {
             Kind kind = kindOf(field[0]);
             if (kind != null) {

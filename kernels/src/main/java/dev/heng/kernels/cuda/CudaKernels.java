@@ -48,13 +48,20 @@ public final class CudaKernels {
      */
     public record Missing(String detail, String remedy) implements Lookup {}
 
+    /** The headers that declare argument blocks, in the order in which they build on each other. */
+    static final List<String> HEADERS = List.of("arguments.h", "matrix_arguments.h");
+
     /** Returns the layout of the kernels' arguments. */
     public static ArgumentBlocks argumentBlocks() {
-        byte[] header = read(ROOT + "arguments.h");
-        if (header == null) {
-            throw new IllegalStateException("resource " + ROOT + "arguments.h is not packaged");
+        StringBuilder text = new StringBuilder();
+        for (String name : HEADERS) {
+            byte[] header = read(ROOT + name);
+            if (header == null) {
+                throw new IllegalStateException("resource " + ROOT + name + " is not packaged");
+            }
+            text.append(new String(header, StandardCharsets.UTF_8));
         }
-        return ArgumentBlocks.parse(new String(header, StandardCharsets.UTF_8));
+        return ArgumentBlocks.parse(text.toString());
     }
 
     /**
@@ -65,15 +72,19 @@ public final class CudaKernels {
      * @param minor of the compute capability
      */
     public static Lookup forCapability(int major, int minor) {
-        byte[] index = read(ROOT + "modules.txt");
-        if (index == null) {
+        if (read(ROOT + "targets.txt") == null) {
             return new Missing(
-                    "resource " + ROOT + "modules.txt is not packaged: no nvcc was there when heng-kernels was built",
+                    "resource " + ROOT + "targets.txt is not packaged: no nvcc was there when heng-kernels was built",
                     "put nvcc of the CUDA toolkit 12.4 or later on the PATH and build again");
         }
-        List<String> modules = new String(index, StandardCharsets.UTF_8).lines().toList();
         List<String> tried = targets(major, minor);
         for (String target : tried) {
+            byte[] index = read(ROOT + target + "/modules.txt");
+            if (index == null) {
+                continue;
+            }
+            List<String> modules =
+                    new String(index, StandardCharsets.UTF_8).lines().toList();
             List<Image> images = new ArrayList<>();
             for (String module : modules) {
                 byte[] code = read(ROOT + target + "/" + module + (target.startsWith("sm_") ? ".cubin" : ".ptx"));

@@ -24,8 +24,8 @@ final class ArgumentBlocksTest {
     @Test
     void agreesWithTheCompilerInEveryOffsetAndSize() throws IOException, InterruptedException {
         ArgumentBlocks blocks = CudaKernels.argumentBlocks();
-        StringBuilder program =
-                new StringBuilder("#include <cstdio>\n#include <cstddef>\n#include \"arguments.h\"\nint main() {\n");
+        StringBuilder program = new StringBuilder(
+                "#include <cstdio>\n#include <cstddef>\n#include \"arguments.h\"\n#include \"matrix_arguments.h\"\nint main() {\n");
         Map<String, Integer> expected = new LinkedHashMap<>();
         for (ArgumentBlocks.Block block : blocks.all()) {
             program.append("printf(\"%zu\\n\", sizeof(" + block.name() + "));\n");
@@ -36,7 +36,9 @@ final class ArgumentBlocksTest {
             });
         }
         Files.writeString(folder.resolve("probe.cc"), program + "}\n");
-        Files.copy(Path.of("cuda/src/arguments.h"), folder.resolve("arguments.h"));
+        for (String header : CudaKernels.HEADERS) {
+            Files.copy(Path.of("cuda/src", header), folder.resolve(header));
+        }
         Assumptions.assumeTrue(compiles("c++", "-std=c++17", "-o", "probe", "probe.cc"), "no C++ compiler");
         Process probe = new ProcessBuilder(folder.resolve("probe").toString()).start();
         String[] lines = new String(probe.getInputStream().readAllBytes(), StandardCharsets.UTF_8).split("\n", -1);

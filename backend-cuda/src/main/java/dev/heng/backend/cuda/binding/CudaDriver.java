@@ -95,6 +95,24 @@ public final class CudaDriver {
 
     public static native int cuModuleGetFunction(long function, long module, long name);
 
+    public static native int cuModuleGetGlobal_v2(long address, long bytes, long module, long name);
+
+    public static native int cuMemcpyDtoH_v2(long target, long source, long bytes);
+
+    public static native int cuTensorMapEncodeTiled(
+            long map,
+            int type,
+            int rank,
+            long address,
+            long dimensions,
+            long strides,
+            long box,
+            long elementStrides,
+            int interleave,
+            int swizzle,
+            int promotion,
+            int fill);
+
     public static native int cuFuncSetAttribute(long function, int attribute, int value);
 
     public static native int cuLaunchKernelEx(long configuration, long function, long parameters, long extra);

@@ -25,6 +25,8 @@ public final class CudaDevice implements AutoCloseable {
     private static final int RELAXED_CAPTURE = 2;
     private static final int MAX_DYNAMIC_SHARED = 8;
     private static final int SERIALIZATION_ATTRIBUTE = 6;
+    private static final int SWIZZLE_128 = 3;
+    private static final int PROMOTION_256 = 3;
 
     private final String address;
     private final Arena arena = Arena.ofShared();
@@ -96,6 +98,11 @@ public final class CudaDevice implements AutoCloseable {
     /** Returns {@code cuda:N}. */
     public String address() {
         return address;
+    }
+
+    /** Returns the stream on which everything is queued, for libraries that queue there too. */
+    long stream() {
+        return stream;
     }
 
     /** Returns what the kernels in use were compiled for. */
@@ -253,6 +260,72 @@ public final class CudaDevice implements AutoCloseable {
         }
     }
 
+    /** Returns integers that the kernels define under a global name. */
+    public int[] constants(String name, int count) {
+        try (Arena local = Arena.ofConfined()) {
+            MemorySegment text = local.allocateFrom(name);
+            MemorySegment values = local.allocate(ValueLayout.JAVA_INT, count);
+            for (long module : modules) {
+                int status = CudaDriver.cuModuleGetGlobal_v2(out.address(), out.address() + 8, module, text.address());
+                if (status == CudaStatus.NOT_FOUND) {
+                    continue;
+                }
+                check(status, "cuModuleGetGlobal_v2(" + name + ")");
+                check(
+                        CudaDriver.cuMemcpyDtoH_v2(
+                                values.address(), out.get(ValueLayout.JAVA_LONG, 0), values.byteSize()),
+                        "cuMemcpyDtoH_v2");
+                return values.toArray(ValueLayout.JAVA_INT);
+            }
+        }
+        throw missing(name);
+    }
+
+    /**
+     * Describes a matrix to the copy engine: boxes of it go to shared memory, what lies outside it arrives as zeros.
+     *
+     * @param map 128 bytes, aligned to 64, that receive the description
+     * @param type CUtensorMapDataType of an element
+     * @param address of the matrix, a multiple of 16
+     * @param columns elements of a row
+     * @param rows of the matrix
+     * @param rowBytes from row to row, a multiple of 16
+     * @param boxColumns elements of a box's row
+     * @param boxRows rows of a box
+     * @param swizzled whether the box's rows of 128 bytes are permuted as the matrix unit reads them
+     */
+    public void describe(
+            MemorySegment map,
+            int type,
+            long address,
+            long columns,
+            long rows,
+            long rowBytes,
+            int boxColumns,
+            int boxRows,
+            boolean swizzled) {
+        try (Arena local = Arena.ofConfined()) {
+            MemorySegment sizes = local.allocateFrom(ValueLayout.JAVA_LONG, columns, rows);
+            MemorySegment stride = local.allocateFrom(ValueLayout.JAVA_LONG, rowBytes);
+            MemorySegment box = local.allocateFrom(ValueLayout.JAVA_INT, boxColumns, boxRows);
+            MemorySegment ones = local.allocateFrom(ValueLayout.JAVA_INT, 1, 1);
+            int status = CudaDriver.cuTensorMapEncodeTiled(
+                    map.address(),
+                    type,
+                    2,
+                    address,
+                    sizes.address(),
+                    stride.address(),
+                    box.address(),
+                    ones.address(),
+                    0,
+                    swizzled ? SWIZZLE_128 : 0,
+                    PROMOTION_256,
+                    0);
+            check(status, "cuTensorMapEncodeTiled(" + rows + " x " + columns + ", " + rowBytes + " bytes a row)");
+        }
+    }
+
     private void raiseSharedLimit(long function, int bytes) {
         if (sharedLimits.getOrDefault(function, 0) < bytes) {
             check(CudaDriver.cuFuncSetAttribute(function, MAX_DYNAMIC_SHARED, bytes), "cuFuncSetAttribute");
@@ -279,9 +352,13 @@ public final class CudaDevice implements AutoCloseable {
                 }
             }
         }
-        throw BackendException.of(
+        throw missing(kernel);
+    }
+
+    private BackendException missing(String name) {
+        return BackendException.of(
                 BackendException.Code.LIBRARY,
-                address + ": the kernels for " + target + " hold no '" + kernel + "'",
+                address + ": the kernels for " + target + " hold no '" + name + "'",
                 "use the heng-kernels jar that belongs to this backend");
     }
 

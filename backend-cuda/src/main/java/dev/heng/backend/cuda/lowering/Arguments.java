@@ -7,7 +7,9 @@ import dev.heng.spi.tensor.Quantization;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
+import java.util.ArrayList;
 import java.util.HashSet;
+import java.util.List;
 import java.util.Set;
 import org.jspecify.annotations.Nullable;
 
@@ -17,10 +19,11 @@ final class Arguments {
     private final ArgumentBlocks.Block block;
     private final MemorySegment memory;
     private final Set<String> set = new HashSet<>();
+    private final List<MatrixMap> maps = new ArrayList<>();
 
     Arguments(ArgumentBlocks.Block block, Arena arena) {
         this.block = block;
-        this.memory = arena.allocate(block.bytes(), 16);
+        this.memory = arena.allocate(block.bytes(), Math.max(16, block.alignment()));
     }
 
     Arguments set(String field, long value) {
@@ -87,6 +90,21 @@ final class Arguments {
         set(field + ".scale_type", typeOf(type));
         set(field + ".block_rows", blockRows);
         return set(field + ".block_columns", blockColumns);
+    }
+
+    /** Leaves room for a {@code TensorMap}, which the driver writes. */
+    Arguments map(String field, MatrixMap map) {
+        int offset = claim(field + ".word0").offset();
+        for (int word = 1; word < MatrixMap.BYTES / Long.BYTES; word++) {
+            claim(field + ".word" + word);
+        }
+        maps.add(map.at(offset));
+        return this;
+    }
+
+    /** Returns what the driver must write. */
+    List<MatrixMap> maps() {
+        return maps;
     }
 
     private ArgumentBlocks.Field claim(String field) {

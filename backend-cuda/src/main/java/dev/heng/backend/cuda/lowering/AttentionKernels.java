@@ -80,6 +80,9 @@ final class AttentionKernels {
     }
 
     static String latent(Lowering to, Node node, Op.MlaAttention op) {
+        if (LatentPrefill.takes(to, node, op)) {
+            return LatentPrefill.attend(to, node, op);
+        }
         Value state = node.operand(1);
         StoredWeight kvB = to.weight(node.operand(2));
         Value table = node.operand(5);

@@ -37,6 +37,7 @@ public final class Lowering {
      * @param fault address of the backend's fault record
      * @param program the number by which a fault names this program
      * @param device {@code cuda:N}, for the plan
+     * @param matrices what large products run on
      */
     public record Setting(
             Graph graph,
@@ -45,7 +46,8 @@ public final class Lowering {
             ToLongFunction<Op.Rope> frequencies,
             long fault,
             int program,
-            String device) {}
+            String device,
+            MatrixUnit matrices) {}
 
     /** Offset of scratch memory in a plan that is made for its size only. */
     public static final long NO_MEMORY = 1L << 20;
@@ -102,7 +104,7 @@ public final class Lowering {
     // ------------------------------------------------------------------------------------------------------------------------
 
     private void lower() {
-        List<Unit> units = Unit.of(setting.graph(), rowsOf(Unit.rowsSymbol(setting.graph())));
+        List<Unit> units = Unit.of(setting.graph(), rowsOf(Unit.rowsSymbol(setting.graph())), setting.matrices());
         for (int index = 0; index < units.size(); index++) {
             for (Node node : units.get(index).nodes()) {
                 for (Value operand : node.operands()) {
@@ -361,7 +363,15 @@ public final class Lowering {
                     block,
                     Math.toIntExact(sharedBytes),
                     arguments.finished(),
-                    overlapping));
+                    overlapping,
+                    arguments.maps()));
+        }
+    }
+
+    /** Queues a product by the library; nothing if it has no rows. */
+    void multiply(Command.LibraryProduct product) {
+        if (product.rows() > 0) {
+            commands.add(product);
         }
     }
 
@@ -379,8 +389,14 @@ public final class Lowering {
         return switch (unit) {
             case Unit.Single single -> emitSingle(single.node());
             case Unit.LinearAdd fused -> ProductKernels.linear(this, fused.linear(), fused, fused.result());
-            case Unit.Gated gated -> FewRowsKernels.gated(this, gated);
-            case Unit.Experts experts -> FewRowsKernels.experts(this, experts);
+            case Unit.Gated gated ->
+                rows(gated.swiglu().result()) <= Unit.FEW_ROWS
+                        ? FewRowsKernels.gated(this, gated)
+                        : MatrixProducts.gated(this, gated);
+            case Unit.Experts experts ->
+                rows(experts.result()) <= Unit.FEW_ROWS
+                        ? FewRowsKernels.experts(this, experts)
+                        : MatrixExperts.experts(this, experts);
             case Unit.Latent latent -> {
                 originIs(latent.append());
                 yield FewRowsKernels.latent(this, latent);

@@ -38,6 +38,9 @@ final class ProductKernels {
             to.launch("linear_int8", outputs(weight), Math.min(rows, 65535), slices(rows), 32 * WARPS, 0, arguments);
             return "linear_int8";
         }
+        if (rows > Unit.FEW_ROWS && bias == null && isOnMatrixUnit(to, node, op)) {
+            return onMatrixUnit(to, node, op, fused, result);
+        }
         Located x = activations(to, op.activation(), node.operand(0));
         Located y = to.place(result);
         Arguments arguments = to.arguments("LinearArgs")
@@ -73,6 +76,43 @@ final class ProductKernels {
                 stagedBytes(weight.columns(), batch),
                 arguments);
         return kernel;
+    }
+
+    private static boolean isOnMatrixUnit(Lowering to, Node node, Op.Linear op) {
+        MatrixUnit unit = to.setting.matrices();
+        return LibraryProducts.takes(unit, node.operand(0), node.operand(1), op.out(), op.activation())
+                || MatrixProducts.takes(unit, node.operand(0), node.operand(1), op.out(), op.activation());
+    }
+
+    /** The product, and the additions after it one by one, each with its rounding. */
+    private static String onMatrixUnit(
+            Lowering to, Node node, Op.Linear op, Unit.@Nullable LinearAdd fused, Value result) {
+        if (fused == null) {
+            return product(to, node, op, to.place(result));
+        }
+        long rows = to.rows(result);
+        int columns = Math.toIntExact(to.weight(node.operand(1)).rows());
+        Located product = to.temporaryRows(rows, columns, op.out(), node.result());
+        String kernels = product(to, node, op, product);
+        Value second = fused.secondAddend();
+        Value sum = fused.add().result();
+        Located first = second == null
+                ? to.place(result)
+                : to.temporaryRows(rows, columns, sum.type().dtype(), sum);
+        RowKernels.add(to, product, to.where(fused.addend()), first, rows);
+        if (second != null) {
+            RowKernels.add(to, first, to.where(second), to.place(result), rows);
+        }
+        return kernels + (second == null ? "+add_rows" : "+add_rows+add_rows");
+    }
+
+    private static String product(Lowering to, Node node, Op.Linear op, Located y) {
+        Value x = node.operand(0);
+        StoredWeight weight = to.weight(node.operand(1));
+        boolean library = LibraryProducts.takes(to.setting.matrices(), x, node.operand(1), op.out(), op.activation());
+        return library
+                ? LibraryProducts.linear(to, weight, to.where(x), to.rows(x), y)
+                : MatrixProducts.linear(to, op, weight, to.where(x), to.rows(x), y);
     }
 
     /** Returns how many rows the row kernels take at once. */
@@ -177,6 +217,12 @@ final class ProductKernels {
                     0);
             to.launch("linear_int8", outputs(weight), Math.min(rows, 65535), slices(rows), 32 * WARPS, 0, arguments);
             return "linear_int8";
+        }
+        if (rows > Unit.FEW_ROWS
+                && MatrixProducts.takes(
+                        to.setting.matrices(), node.operand(0), node.operand(2), op.out(), op.activation())) {
+            MatrixProducts.Groups groups = new MatrixProducts.Groups(experts, at, rows);
+            return MatrixProducts.grouped(to, op, weight, to.where(node.operand(0)), groups, to.place(node.result()));
         }
         Located x = activations(to, op.activation(), node.operand(0));
         Arguments arguments = to.arguments("GroupedArgs")

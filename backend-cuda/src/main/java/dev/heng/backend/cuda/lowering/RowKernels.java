@@ -44,13 +44,15 @@ final class RowKernels {
     }
 
     static String add(Lowering to, Node node) {
-        Located y = to.place(node.result());
-        Arguments arguments = to.arguments("AddArgs")
-                .rows("a", to.where(node.operand(0)))
-                .rows("b", to.where(node.operand(1)))
-                .rows("y", y);
-        to.launch("add_rows", to.rows(node.result()), blocks(y.columns()), 1, THREADS, 0, arguments);
+        Located a = to.where(node.operand(0));
+        Located b = to.where(node.operand(1));
+        add(to, a, b, to.place(node.result()), to.rows(node.result()));
         return "add_rows";
+    }
+
+    static void add(Lowering to, Located a, Located b, Located y, long rows) {
+        Arguments arguments = to.arguments("AddArgs").rows("a", a).rows("b", b).rows("y", y);
+        to.launch("add_rows", rows, blocks(y.columns()), 1, THREADS, 0, arguments);
     }
 
     static String swiglu(Lowering to, Node node) {

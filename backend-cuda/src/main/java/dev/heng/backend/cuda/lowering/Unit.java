@@ -113,9 +113,10 @@ sealed interface Unit {
     /**
      * Cuts a graph into units that stand at the place of their last node.
      *
-     * @param rows rows of the run, by which fusions for few rows are chosen
+     * @param rows rows of the run, by which fusions are chosen
+     * @param matrices what products of many rows run on
      */
-    static List<Unit> of(Graph graph, long rows) {
-        return new UnitMatcher(graph, rows <= FEW_ROWS).units();
+    static List<Unit> of(Graph graph, long rows, MatrixUnit matrices) {
+        return new UnitMatcher(graph, rows <= FEW_ROWS, matrices).units();
     }
 }

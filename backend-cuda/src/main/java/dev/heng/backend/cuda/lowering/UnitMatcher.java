@@ -22,13 +22,15 @@ final class UnitMatcher {
 
     private final Graph graph;
     private final boolean fewRows;
+    private final MatrixUnit matrices;
     private final Map<Value, List<Node>> consumers = new HashMap<>();
     private final Set<Value> outputs;
     private final Map<Node, Unit> fused = new HashMap<>();
 
-    UnitMatcher(Graph graph, boolean fewRows) {
+    UnitMatcher(Graph graph, boolean fewRows, MatrixUnit matrices) {
         this.graph = graph;
         this.fewRows = fewRows;
+        this.matrices = matrices;
         this.outputs = new HashSet<>(graph.outputs().values());
         for (Node node : graph.nodes()) {
             for (Value operand : node.operands()) {
@@ -38,12 +40,10 @@ final class UnitMatcher {
     }
 
     List<Unit> units() {
-        if (fewRows) {
-            graph.nodes().forEach(this::matchGated);
-        }
+        graph.nodes().forEach(this::matchGated);
         graph.nodes().forEach(this::matchLinearAdd);
+        graph.nodes().forEach(this::matchExperts);
         if (fewRows) {
-            graph.nodes().forEach(this::matchExperts);
             graph.nodes().forEach(this::matchLatent);
         }
         List<Unit> units = new ArrayList<>();
@@ -75,7 +75,10 @@ final class UnitMatcher {
                 || !isReadBy(up.result(), 1)) {
             return;
         }
-        claim(new Unit.Gated(gate, up, swiglu));
+        Unit.Gated unit = new Unit.Gated(gate, up, swiglu);
+        if (fewRows || MatrixProducts.takes(matrices, unit)) {
+            claim(unit);
+        }
     }
 
     private void matchLinearAdd(Node linear) {
@@ -108,7 +111,7 @@ final class UnitMatcher {
         }
         Node combine = consumers.getOrDefault(origins, List.of()).getFirst();
         Node down = combine.op() instanceof Op.Combine ? maker(combine.operand(0)) : null;
-        Node swiglu = down != null && isFloat(down) ? maker(down.operand(0)) : null;
+        Node swiglu = down != null && down.op() instanceof Op.GroupedLinear ? maker(down.operand(0)) : null;
         if (down == null || swiglu == null || !(swiglu.op() instanceof Op.Swiglu)) {
             return;
         }
@@ -117,7 +120,7 @@ final class UnitMatcher {
         if (gate == null
                 || up == null
                 || gate.equals(up)
-                || !isFloat(gate)
+                || !(gate.op() instanceof Op.GroupedLinear)
                 || !gate.op().equals(up.op())) {
             return;
         }
@@ -131,10 +134,17 @@ final class UnitMatcher {
                 && isReadBy(up.result(), 1)
                 && isReadBy(swiglu.result(), 1)
                 && isReadBy(down.result(), 1)
-                && dispatch.operand(1).type().shape().dim(-1).size() <= MOST_SLOTS
                 && combine.operand(2).type().dtype() == DType.F32;
-        if (closed) {
-            claim(new Unit.Experts(dispatch, gate, up, swiglu, down, combine, addAfter(combine)));
+        if (!closed) {
+            return;
+        }
+        Unit.Experts unit = new Unit.Experts(dispatch, gate, up, swiglu, down, combine, addAfter(combine));
+        boolean few = fewRows
+                && isFloat(gate)
+                && isFloat(down)
+                && dispatch.operand(1).type().shape().dim(-1).size() <= MOST_SLOTS;
+        if (few || (!fewRows && MatrixExperts.takes(matrices, unit))) {
+            claim(unit);
         }
     }
 

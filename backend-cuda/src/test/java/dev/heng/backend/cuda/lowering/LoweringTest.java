@@ -55,7 +55,8 @@ final class LoweringTest {
         }
         Map<String, Long> addresses = Map.of("ids", IDS, "token", TOKEN, "sum", SUM, "again", SUM + (1L << 20));
         return new Lowering(
-                new Lowering.Setting(graph, weights, CudaKernels.argumentBlocks(), _ -> 0L, 8, 3, "cuda:0"),
+                new Lowering.Setting(
+                        graph, weights, CudaKernels.argumentBlocks(), _ -> 0L, 8, 3, "cuda:0", MatrixUnit.NONE),
                 Map.of(Dim.TOKENS, tokens),
                 name -> addresses.getOrDefault(name, 0L),
                 SCRATCH,
@@ -66,6 +67,7 @@ final class LoweringTest {
         return lowering.commands().stream()
                 .map(command -> switch (command) {
                     case Command.Launch launch -> launch.kernel();
+                    case Command.LibraryProduct _ -> "cublasLt";
                     case Command.Fill _ -> "fill";
                     case Command.Copy _ -> "copy";
                 })

@@ -59,11 +59,13 @@ public final class CudaBackendProvider implements BackendProvider {
             for (DeviceInfo device : DriverLibrary.devices(ID)) {
                 String[] capability =
                         device.facts().getOrDefault("computeCapability", "0.0").split("\\.", -1);
-                switch (CudaKernels.forCapability(Integer.parseInt(capability[0]), Integer.parseInt(capability[1]))) {
+                int major = Integer.parseInt(capability[0]);
+                switch (CudaKernels.forCapability(major, Integer.parseInt(capability[1]))) {
                     case CudaKernels.Found _ -> usable.add(device);
+                    case CudaKernels.Missing _ when CudaDevice.isCompiledFor(major) -> usable.add(device);
                     case CudaKernels.Missing missing -> {
                         detail = device.address() + " (" + device.name() + "): " + missing.detail();
-                        remedy = missing.remedy();
+                        remedy = CudaDevice.remedy(missing, major);
                     }
                 }
             }

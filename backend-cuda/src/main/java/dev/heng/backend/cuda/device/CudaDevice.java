@@ -21,6 +21,12 @@ import java.util.Map;
  */
 public final class CudaDevice implements AutoCloseable {
 
+    /** System property: "nvrtc" compiles the kernels anew instead of taking what was built. */
+    public static final String KERNELS_PROPERTY = "heng.cuda.kernels";
+
+    /** The oldest compute capability that the kernels' instructions allow. */
+    private static final int OLDEST = 8;
+
     private static final int NON_BLOCKING = 1;
     private static final int RELAXED_CAPTURE = 2;
     private static final int MAX_DYNAMIC_SHARED = 8;
@@ -76,14 +82,40 @@ public final class CudaDevice implements AutoCloseable {
      * @throws BackendException if there are no kernels for it, or the driver refuses
      */
     public static CudaDevice open(DeviceInfo info) {
+        return new CudaDevice(info, kernels(info));
+    }
+
+    /** Machine code that was built, or compiled now where none was, or where {@value #KERNELS_PROPERTY} asks for it. */
+    private static CudaKernels.Found kernels(DeviceInfo info) {
         String[] capability =
                 info.facts().getOrDefault("computeCapability", "0.0").split("\\.", -1);
-        return switch (CudaKernels.forCapability(Integer.parseInt(capability[0]), Integer.parseInt(capability[1]))) {
-            case CudaKernels.Found found -> new CudaDevice(info, found);
-            case CudaKernels.Missing missing ->
-                throw BackendException.of(
-                        BackendException.Code.LIBRARY, info.address() + ": " + missing.detail(), missing.remedy());
-        };
+        int major = Integer.parseInt(capability[0]);
+        int minor = Integer.parseInt(capability[1]);
+        CudaKernels.Lookup lookup = CudaKernels.forCapability(major, minor);
+        if (lookup instanceof CudaKernels.Found found && !"nvrtc".equals(System.getProperty(KERNELS_PROPERTY))) {
+            return found;
+        }
+        if (lookup instanceof CudaKernels.Missing missing && (major < OLDEST || !compiles())) {
+            throw BackendException.of(
+                    BackendException.Code.LIBRARY, info.address() + ": " + missing.detail(), remedy(missing, major));
+        }
+        return KernelCompiler.open().compile(KernelCompiler.target(major, minor));
+    }
+
+    private static boolean compiles() {
+        return KernelCompiler.library() instanceof ToolkitLibrary.Loaded;
+    }
+
+    /** Returns whether kernels for a device without machine code can be compiled when it is opened. */
+    public static boolean isCompiledFor(int major) {
+        return major >= OLDEST && compiles();
+    }
+
+    /** Returns what helps where there is no machine code for a GPU and none can be compiled. */
+    public static String remedy(CudaKernels.Missing missing, int major) {
+        return major >= OLDEST && KernelCompiler.library() instanceof ToolkitLibrary.Missing compiler
+                ? missing.remedy() + "; or let them be compiled here by NVRTC: " + compiler.remedy()
+                : missing.remedy();
     }
 
     private long load(CudaKernels.Image image) {

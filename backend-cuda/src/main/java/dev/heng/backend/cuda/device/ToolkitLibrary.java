@@ -29,15 +29,6 @@ public record ToolkitLibrary(String name, String wheel, List<String> versions, S
         versions = List.copyOf(versions);
     }
 
-    /** Thrown by a binder for a file that is not the library. */
-    public static final class Unusable extends RuntimeException {
-        private static final long serialVersionUID = 1;
-
-        /** Says why. */
-        public Unusable(String message) {
-            super(message);
-        }
-    }
 
     /** The answer to {@link #load}. */
     public sealed interface Loading {}
@@ -60,7 +51,7 @@ public record ToolkitLibrary(String name, String wheel, List<String> versions, S
     /**
      * Binds the first candidate that can be bound.
      *
-     * @param binder binds a path, and throws LinkageError or {@link Unusable} where it cannot
+     * @param binder binds a path, and throws LinkageError where it cannot
      */
     public Loading load(Consumer<String> binder) {
         List<String> failures = new ArrayList<>();
@@ -68,7 +59,7 @@ public record ToolkitLibrary(String name, String wheel, List<String> versions, S
             try {
                 binder.accept(candidate);
                 return new Loaded(candidate);
-            } catch (LinkageError | Unusable e) {
+            } catch (LinkageError e) {
                 failures.add(String.valueOf(e.getMessage())
                         .lines()
                         .findFirst()

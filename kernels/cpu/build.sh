@@ -17,7 +17,7 @@ avx512="-mavx2 -mfma -mf16c -mavx512f -mavx512bw -mavx512dq -mavx512vl -mprefer-
 common="levels team ceilings program layout op_elementwise op_linear op_attention op_route op_sample level_scalar"
 case $arch in
     x86_64) levels="level_avx2 level_avx512 level_avx512_vnni level_avx512_amx" ;;
-    aarch64) levels="level_neon level_neon_dotprod" ;;
+    aarch64) levels="level_neon level_neon_dotprod level_neon_i8mm level_neon_bf16" ;;
     *)
         echo "heng: no kernels for architecture $arch" >&2
         exit 2
@@ -29,6 +29,8 @@ flags_of() {
         level_avx512) echo "$avx512" ;;
         level_avx512_vnni | level_avx512_amx) echo "$avx512 -mavx512vnni" ;;
         level_neon_dotprod) echo "-march=armv8.2-a+dotprod" ;;
+        level_neon_i8mm) echo "-march=armv8.2-a+dotprod+i8mm" ;;
+        level_neon_bf16) echo "-march=armv8.2-a+dotprod+i8mm+bf16" ;;
         *) ;;
     esac
 }

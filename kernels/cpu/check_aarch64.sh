@@ -21,7 +21,7 @@ fi
 root=$2
 jar=$3
 java=$(find "$root/usr/lib/jvm" -path '*/bin/java' | head -n 1)
-for level in ${LEVELS:-scalar neon neon-dotprod vector}; do
+for level in ${LEVELS:-scalar neon neon-dotprod neon-i8mm neon-bf16 vector}; do
     # The second compiler costs more under emulation than it saves in runs this short.
     HENG_CPU_LEVEL=$level qemu-aarch64 -cpu max -L "$root" "$java" -XX:TieredStopAtLevel=1 -XX:+UseSerialGC -Xmx2g --add-modules jdk.incubator.vector \
         --enable-native-access=ALL-UNNAMED -Dheng.kernels.cpu.library="$folder/libheng_cpu.so" -jar "$jar" parity --backend cpu --level smoke

@@ -114,6 +114,36 @@ __attribute__((target("arch=armv8.2-a+dotprod"))) static int64_t int8_dotprod(in
     return rounds * CHAINS * 16 * 2;
 }
 
+__attribute__((target("arch=armv8.2-a+i8mm"))) static int64_t int8_i8mm(int64_t rounds, int32_t *sink) {
+    enum { CHAINS = 16 };
+    int32x4_t sums[CHAINS];
+    const int8x16_t a = vdupq_n_s8(3), b = vdupq_n_s8(5);
+    for (int i = 0; i < CHAINS; i++) sums[i] = vdupq_n_s32(i);
+    for (int64_t round = 0; round < rounds; round++) {
+#pragma GCC unroll 16
+        for (int i = 0; i < CHAINS; i++) sums[i] = vmmlaq_s32(sums[i], a, b);
+    }
+    for (int i = 1; i < CHAINS; i++) sums[0] = vaddq_s32(sums[0], sums[i]);
+    *sink = vaddvq_s32(sums[0]);
+    return rounds * CHAINS * 32 * 2;
+}
+
+__attribute__((target("arch=armv8.2-a+bf16"))) static int64_t bf16_bfmmla(int64_t rounds, int32_t *sink) {
+    enum { CHAINS = 16 };
+    float32x4_t sums[CHAINS];
+    /* Volatile because gcc 12 writes a constant 1.0 in bf16 as an instruction of binary16, which need not be there. */
+    const volatile uint16_t one = 0x3f80;
+    const bfloat16x8_t a = vreinterpretq_bf16_u16(vdupq_n_u16(one)), b = a;
+    for (int i = 0; i < CHAINS; i++) sums[i] = vdupq_n_f32((float)i);
+    for (int64_t round = 0; round < rounds; round++) {
+#pragma GCC unroll 16
+        for (int i = 0; i < CHAINS; i++) sums[i] = vbfmmlaq_f32(sums[i], a, b);
+    }
+    for (int i = 1; i < CHAINS; i++) sums[0] = vaddq_f32(sums[0], sums[i]);
+    *sink = (int32_t)(vaddvq_f32(sums[0]) != 0);
+    return rounds * CHAINS * 16 * 2;
+}
+
 #endif
 
 typedef struct dot_entry {
@@ -131,6 +161,9 @@ static const dot_entry entries[] = {
     {"avx512-amx", HENG_CPU_DOT_BF16, bf16_amx, "tdpbf16ps"},
 #elif defined(__aarch64__)
     {"neon-dotprod", HENG_CPU_DOT_INT8, int8_dotprod, "sdot"},
+    {"neon-i8mm", HENG_CPU_DOT_INT8, int8_i8mm, "smmla"},
+    {"neon-bf16", HENG_CPU_DOT_INT8, int8_i8mm, "smmla"},
+    {"neon-bf16", HENG_CPU_DOT_BF16, bf16_bfmmla, "bfmmla"},
 #endif
     {NULL, 0, NULL, NULL},
 };

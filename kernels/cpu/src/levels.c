@@ -19,6 +19,8 @@ extern const heng_level heng_level_avx512_amx;
 #include <sys/auxv.h>
 extern const heng_level heng_level_neon;
 extern const heng_level heng_level_neon_dotprod;
+extern const heng_level heng_level_neon_i8mm;
+extern const heng_level heng_level_neon_bf16;
 #endif
 
 typedef struct level_entry {
@@ -86,12 +88,18 @@ static void detect(void) {
         add_feature("disabled-by-system:avx512", (b7 & bit_AVX512F) != 0 && !__builtin_cpu_supports("avx512f"));
     }
 #elif defined(__aarch64__)
-    unsigned long hwcap = getauxval(AT_HWCAP);
-    bool dotprod = (hwcap & (1ul << 20)) != 0; /* HWCAP_ASIMDDP, asm/hwcap.h */
+    const unsigned long hwcap = getauxval(AT_HWCAP), hwcap2 = getauxval(AT_HWCAP2);
+    const bool dotprod = (hwcap & (1ul << 20)) != 0; /* HWCAP_ASIMDDP, asm/hwcap.h */
+    const bool i8mm = dotprod && (hwcap2 & (1ul << 13)) != 0; /* HWCAP2_I8MM */
+    const bool bf16 = i8mm && (hwcap2 & (1ul << 14)) != 0;    /* HWCAP2_BF16 */
     add_level(&heng_level_neon, true);
     add_level(&heng_level_neon_dotprod, dotprod);
+    add_level(&heng_level_neon_i8mm, i8mm);
+    add_level(&heng_level_neon_bf16, bf16);
     add_feature("neon", true);
     add_feature("dotprod", dotprod);
+    add_feature("i8mm", i8mm);
+    add_feature("bf16", bf16);
 #endif
 }
 

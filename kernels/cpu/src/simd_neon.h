@@ -1,4 +1,4 @@
-/* The vector vocabulary of kernels.inc in NEON (AArch64; with HENG_DOTPROD also SDOT). See simd_scalar.h for the contract. */
+/* The vector vocabulary of kernels.inc in NEON (AArch64; with HENG_DOTPROD also SDOT, with HENG_I8MM SMMLA, with HENG_BFMMLA BFMMLA). See simd_scalar.h for the contract. */
 #include <arm_neon.h>
 
 #define VL 4

@@ -18,7 +18,8 @@ enum Noise {
     E4M3_WEIGHT(1, 0x9fL, 0x20L),
     /** Odd numbers, so that there is neither 0 nor -128. */
     I8_WEIGHT(1, 0xffL, 0x01L),
-    I4_WEIGHT(1, 0xffL, 0L),
+    /** Odd codes, which minus 8 are as often negative as positive: a mean would grow from layer to layer until attention sees one position only. */
+    I4_WEIGHT(1, 0xffL, 0x11L),
     F32_SCALE_OF_FP8(4, 0x00ff_ffffL, 0x3c00_0000L),
     F32_SCALE_OF_INT8(4, 0x00ff_ffffL, 0x3900_0000L),
     BF16_SCALE_OF_INT4(2, 0x00ffL, 0x3b00L),

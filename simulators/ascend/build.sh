@@ -1,6 +1,6 @@
 #!/bin/sh
 # Builds the simulated CANN for the host: sh build.sh OUTPUT_FOLDER. Makes OUTPUT/head (symbols of August 2026: libacl_rt.so and, as its legacy
-# name, libascendcl.so; operators in three libraries) and OUTPUT/2024 (symbols of the headers of 2024: libascendcl.so; operators in libopapi.so). Exit status 3: there is no C compiler.
+# name, libascendcl.so; operators in three libraries, HCCL in two) and OUTPUT/2024 (symbols of the headers of 2024: libascendcl.so; operators in libopapi.so). Exit status 3: there is no C compiler.
 set -eu
 here=$(cd "$(dirname "$0")" && pwd)
 out=$1
@@ -24,12 +24,12 @@ for release in head 2024; do
     mkdir -p "$work/$release"
     # shellcheck disable=SC2086
     "$cc" $flags -DHENG_SIM_HEAD=$head -I"$here/include" -shared -Wl,-z,defs -Wl,-soname,"lib$core.so" \
-        -o "$work/$release/lib$core.so" "$here"/src/*.c -lm
+        -o "$work/$release/lib$core.so" "$here"/src/*.c -lm -lrt
     for library in libascendcl.so libnnopbase.so; do shell "$work/$release" "$library" "$core"; done
     if [ "$release" = head ]; then
-        for library in libacl_rt.so libopapi_nn.so libopapi_math.so libopapi_transformer.so; do shell "$work/$release" "$library" "$core"; done
+        for library in libacl_rt.so libopapi_nn.so libopapi_math.so libopapi_transformer.so libhccl.so libhcomm.so; do shell "$work/$release" "$library" "$core"; done
     else
-        shell "$work/$release" libopapi.so "$core"
+        for library in libopapi.so libhccl.so; do shell "$work/$release" "$library" "$core"; done
     fi
     rm -rf "${out:?}/$release"
     mv "$work/$release" "$out/$release"

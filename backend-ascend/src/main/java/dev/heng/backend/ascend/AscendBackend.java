@@ -5,6 +5,7 @@ import dev.heng.spi.Backend;
 import dev.heng.spi.BackendException;
 import dev.heng.spi.Buffer;
 import dev.heng.spi.BufferRequest;
+import dev.heng.spi.Communicator;
 import dev.heng.spi.CompileOptions;
 import dev.heng.spi.DeviceInfo;
 import dev.heng.spi.NumericsProfile;
@@ -127,6 +128,27 @@ final class AscendBackend implements Backend {
         Program program = new AscendProgram(device, graph, weights, options, asked, forms, () -> open.remove(name));
         open.add(name);
         return program;
+    }
+
+    @Override
+    public byte[] newGroupId() {
+        requireOpen();
+        return device.newGroupId();
+    }
+
+    /** Joins through HCCL. Every rank has a device of its own. */
+    @Override
+    public Communicator join(Communicator.Group group) {
+        requireOpen();
+        String name = "communicator #" + ++serial;
+        Communicator joined = new AscendCommunicator(
+                device,
+                device.join(group.id(), group.rank(), group.size()),
+                group.rank(),
+                group.size(),
+                () -> open.remove(name));
+        open.add(name);
+        return joined;
     }
 
     @Override

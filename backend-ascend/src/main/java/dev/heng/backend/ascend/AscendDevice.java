@@ -2,6 +2,7 @@ package dev.heng.backend.ascend;
 
 import dev.heng.backend.ascend.binding.CannLibraries;
 import dev.heng.backend.ascend.device.AclRuntime;
+import dev.heng.backend.ascend.device.Hccl;
 import dev.heng.backend.ascend.device.Operators;
 import dev.heng.backend.ascend.device.Stage;
 import dev.heng.backend.ascend.lowering.Basics;
@@ -15,6 +16,7 @@ import dev.heng.spi.BackendException;
  */
 final class AscendDevice implements AutoCloseable {
 
+    private final CannLibraries libraries;
     private final AclRuntime runtime;
     private final int ordinal;
     private final String address;
@@ -27,6 +29,7 @@ final class AscendDevice implements AutoCloseable {
 
     AscendDevice(CannLibraries libraries, int ordinal, String address, String socName) {
         this.chips = ChipTable.of(socName);
+        this.libraries = libraries;
         this.runtime = new AclRuntime(libraries, address);
         this.ordinal = ordinal;
         this.address = address;
@@ -36,6 +39,14 @@ final class AscendDevice implements AutoCloseable {
         this.stage = new Stage(runtime, stream);
         this.operators = new Operators(libraries, runtime, address, stream, stage);
         this.basics = new Basics(operators, stage);
+    }
+
+    byte[] newGroupId() {
+        return Hccl.rootInfo(libraries, runtime, address);
+    }
+
+    Hccl join(byte[] id, int rank, int size) {
+        return Hccl.join(libraries, runtime, address, stream, id, rank, size);
     }
 
     ChipTable chips() {

@@ -136,6 +136,8 @@ final class AscendSupport {
     }
 
     private static Support collective() {
-        return Support.declined(Support.Code.OPERATOR, "HCCL is not bound to this backend yet");
+        return Support.declined(
+                Support.Code.OPERATOR,
+                "a program does not communicate; the runtime executes collectives through HCCL between programs (runtime.parallel)");
     }
 }

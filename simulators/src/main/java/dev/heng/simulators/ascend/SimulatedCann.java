@@ -47,12 +47,20 @@ public final class SimulatedCann {
                         "libnnopbase.so",
                         "libopapi_nn.so",
                         "libopapi_math.so",
-                        "libopapi_transformer.so"));
+                        "libopapi_transformer.so",
+                        "libhccl.so",
+                        "libhcomm.so"));
     }
 
     private static final class Of2024 {
         static final Path FOLDER = unpack(
-                "2024", List.of("libheng_ascend_simulator_2024.so", "libascendcl.so", "libnnopbase.so", "libopapi.so"));
+                "2024",
+                List.of(
+                        "libheng_ascend_simulator_2024.so",
+                        "libascendcl.so",
+                        "libnnopbase.so",
+                        "libopapi.so",
+                        "libhccl.so"));
     }
 
     private static Path unpack(String release, List<String> libraries) {

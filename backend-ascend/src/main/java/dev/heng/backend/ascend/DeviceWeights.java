@@ -18,6 +18,7 @@ import dev.heng.spi.tensor.Quantization;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
 import java.util.ArrayList;
+import java.util.Comparator;
 import java.util.HashMap;
 import java.util.LinkedHashMap;
 import java.util.LinkedHashSet;
@@ -56,7 +57,10 @@ final class DeviceWeights implements WeightViews, AutoCloseable {
         requireFits(graph, forms);
         units.forEach(unit -> unit.pair().ifPresent(pair -> followers.put(pair.first(), pair.second())));
         try {
-            for (Value weight : graph.weights()) {
+            // The first of a pair makes room for both, whichever was declared first.
+            List<Value> order = new ArrayList<>(graph.weights());
+            order.sort(Comparator.comparing(weight -> !followers.containsKey(weight)));
+            for (Value weight : order) {
                 WeightSource.WeightData stored = source.data(weight);
                 WeightSizes.check(weight, stored);
                 for (WeightForm form : forms.getOrDefault(weight, Set.of())) {

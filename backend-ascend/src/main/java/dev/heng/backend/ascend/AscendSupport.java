@@ -45,8 +45,8 @@ final class AscendSupport {
             case Op.Linear linear -> product(node, linear.activation());
             case Op.GroupedLinear linear -> product(node, linear.activation());
             case Op.Route route -> needs(route(route, node), "aclnnMoeGatingTopK");
-            case Op.MlaAttention _ -> needs(attention(), "aclnnTransposeBatchMatMul");
-            case Op.GroupedQueryAttention _ -> attention();
+            case Op.MlaAttention _ -> known(needs(attention(), "aclnnTransposeBatchMatMul"), node, 3);
+            case Op.GroupedQueryAttention _ -> known(attention(), node, 3);
             case Op.AllReduce(int ranks) -> ranks == 1 ? Support.SUPPORTED : collective();
             case Op.AllToAll _, Op.AllToAllReturn _ -> collective();
             case Op.Dispatch dispatch -> needs(dispatch(dispatch, node), "aclnnMoeInitRoutingV3");
@@ -57,8 +57,10 @@ final class AscendSupport {
                                 "on Ascend310P MoeFinalizeRoutingV2 takes no slot without a row (ops-transformer aclnnMoeFinalizeRoutingV2.md)")
                         : Support.SUPPORTED;
             case Op.Add _ -> needs(Support.SUPPORTED, "aclnnAdd");
-            case Op.KvAppend _ -> needs(Support.SUPPORTED, "aclnnScatterNdUpdate");
-            case Op.Argmax _, Op.Sample _ -> needs(Support.SUPPORTED, "aclnnNanToNum");
+            case Op.KvAppend append ->
+                known(needs(Support.SUPPORTED, "aclnnScatterNdUpdate"), node, 1 + append.parts());
+            case Op.Argmax _ -> needs(Support.SUPPORTED, "aclnnNanToNum");
+            case Op.Sample _ -> known(needs(Support.SUPPORTED, "aclnnNanToNum"), node, 1);
             case Op.Embed _, Op.Cast _, Op.Slice _, Op.SelectRows _, Op.RmsNorm _, Op.Rope _, Op.Swiglu _ ->
                 Support.SUPPORTED;
         };
@@ -70,6 +72,19 @@ final class AscendSupport {
                 ? Support.declined(
                         Support.Code.OPERATOR, operator + " is not for this chip (" + chips.document(operator) + ")")
                 : otherwise;
+    }
+
+    /** Declines what would be supported if the operands from {@code first} on were bound by the caller, whose integers the host works with. */
+    private static Support known(Support otherwise, Node node, int first) {
+        for (Value operand : node.operands().subList(first, node.operands().size())) {
+            if (otherwise instanceof Support.Supported && operand.role() != Value.Role.INPUT) {
+                return Support.declined(
+                        Support.Code.ATTRIBUTE,
+                        "'" + operand.name()
+                                + "' is no input of the graph; the host works with its elements before the run");
+            }
+        }
+        return otherwise;
     }
 
     private Support product(Node node, ActivationFormat activation) {

@@ -11,9 +11,9 @@ import java.util.Set;
  * @param fp8AsInt8 {@code fp8=int8}: FP8 weights that no operator multiplies become int8 by channel when they are loaded, which changes the model
  * @param widen {@code widen=f32}: quantised weights that no operator multiplies with the graph's float activations become F32 when they are loaded, which takes 4 to 8 times
  *     the memory and changes nothing
- * @param fusedAttention {@code attention=unfused} is false: by default attention in a 16-bit type is one operator where its limits allow, which rounds the absorbed query and
- *     the probabilities to that type; unfused, both stay in float32
- * @param launch {@code launch=eager}, {@code repeated} or, by default, {@code captured}
+ * @param fusedAttention true unless {@code attention=unfused}: attention in a 16-bit type is one operator where the operator's limits allow, which rounds the absorbed query
+ *     and the probabilities to that type; unfused, both stay in float32
+ * @param launch how operators are launched: {@code launch=eager}, {@code launch=repeated} or {@code launch=captured}, which is the default
  */
 record AscendOptions(boolean fp8AsInt8, boolean widen, boolean fusedAttention, Replays.Launch launch) {
 

@@ -25,8 +25,8 @@ record CombinedSum(Node combine, Node add) implements Unit {
 
     @Override
     public void run(Run run) {
-        Value other = add.operand(0).equals(combine.result()) ? add.operand(1) : add.operand(0);
+        int other = add.operand(0).equals(combine.result()) ? 1 : 0;
         TensorView out = run.out(add);
-        new Experts(run.basics()).combine(run, combine, run.view(other), out);
+        new Experts(run.basics()).combine(run, combine, run.in(add, other), out);
     }
 }

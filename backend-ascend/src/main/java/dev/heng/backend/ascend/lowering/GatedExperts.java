@@ -21,7 +21,7 @@ record GatedExperts(Node gate, Node up, Node swiglu) implements Unit {
 
     @Override
     public String kernel() {
-        return "aclnnGroupedMatmul+aclnnSwiGlu";
+        return "aclnnGroupedMatmulV4+aclnnSwiGlu";
     }
 
     @Override

@@ -23,7 +23,7 @@ import org.jspecify.annotations.Nullable;
  * Runs of one shape that come again are recorded the second time and replayed from then on: what a decoding step is. Prompts, whose shapes differ, are not.
  *
  * <p>Runs share a recording if they agree in the sizes of symbols, in the caches that they are bound to, and in how long a history unfused attention gathers. A run with
- * rows of padding is queued as it is.
+ * rows of padding is queued as it is. Sampled tokens are drawn on the host after all of a replay was queued, so a graph that goes on with them is not replayed.
  */
 final class Replays implements AutoCloseable {
 
@@ -54,16 +54,39 @@ final class Replays implements AutoCloseable {
     private final Graph graph;
     private final boolean enabled;
     private final boolean capture;
+    /** Positions that appends and attention take, and whether a history as long as the largest is gathered. */
+    private final Map<Value, Boolean> positions = new LinkedHashMap<>();
+
     private final Map<List<Object>, Recording> recordings = new LinkedHashMap<>();
     private final Set<List<Object>> seen = new HashSet<>();
 
     Replays(AscendDevice device, Graph graph, List<Unit> units, Launch launch) {
         this.device = device;
         this.graph = graph;
-        this.enabled = launch != Launch.EAGER && units.stream().allMatch(Unit::isRepeatable);
+        this.enabled =
+                launch != Launch.EAGER && units.stream().allMatch(Unit::isRepeatable) && !goesOnWithSampled(units);
         this.capture = launch == Launch.CAPTURED
                 && device.runtime().canCapture()
                 && device.runtime().canUpdateTasks();
+        for (Unit unit : units) {
+            for (Node node : unit.nodes()) {
+                if (node.op() instanceof Op.KvAppend append) {
+                    positions.merge(node.operand(1 + append.parts()), false, Boolean::logicalOr);
+                } else if (node.op() instanceof Op.MlaAttention || node.op() instanceof Op.GroupedQueryAttention) {
+                    positions.merge(node.operand(3), unit.gathersHistory(), Boolean::logicalOr);
+                }
+            }
+        }
+    }
+
+    private static boolean goesOnWithSampled(List<Unit> units) {
+        Set<Value> sampled = new HashSet<>();
+        for (Unit unit : units) {
+            unit.nodes().stream()
+                    .filter(node -> node.op() instanceof Op.Sample)
+                    .forEach(node -> sampled.addAll(node.results()));
+        }
+        return units.stream().anyMatch(unit -> unit.operands().stream().anyMatch(sampled::contains));
     }
 
     /** Returns the shape of a run that may be replayed, or null. */
@@ -77,13 +100,13 @@ final class Replays implements AutoCloseable {
         for (Value state : graph.states()) {
             key.add(address(bindings, state.name()));
         }
-        for (Node node : graph.nodes()) {
-            if (node.op() instanceof Op.MlaAttention || node.op() instanceof Op.GroupedQueryAttention) {
-                int[] positions = inputs.integers(node.operand(3));
-                if (positions.length > MOST_ROWS || Arrays.stream(positions).anyMatch(position -> position < 0)) {
-                    return null;
-                }
-                key.add(History.slots(Arrays.stream(positions).max().orElse(0)));
+        for (Map.Entry<Value, Boolean> entry : positions.entrySet()) {
+            int[] rows = inputs.integers(entry.getKey());
+            if (rows.length > MOST_ROWS || Arrays.stream(rows).anyMatch(position -> position < 0)) {
+                return null;
+            }
+            if (entry.getValue()) {
+                key.add(History.slots(Arrays.stream(rows).max().orElse(0)));
             }
         }
         List<Long> addresses = new ArrayList<>();

@@ -3,6 +3,7 @@ package dev.heng.backend.ascend;
 import dev.heng.backend.ascend.lowering.Unit;
 import dev.heng.kernels.ScratchPlan;
 import dev.heng.spi.graph.Graph;
+import dev.heng.spi.graph.Op;
 import dev.heng.spi.graph.Value;
 import java.util.HashMap;
 import java.util.List;
@@ -21,8 +22,10 @@ record ResultMemory(Map<Value, Long> offsets, long bytes) {
     static ResultMemory of(List<Unit> units, Graph graph, Map<String, Long> maxima) {
         Map<Value, Integer> lastReader = new HashMap<>();
         for (int i = 0; i < units.size(); i++) {
+            // A replay draws tokens after everything was queued: logits have to be there still.
+            boolean drawn = units.get(i).nodes().getLast().op() instanceof Op.Sample;
             for (Value operand : units.get(i).operands()) {
-                lastReader.put(operand, i);
+                lastReader.merge(operand, drawn ? Integer.MAX_VALUE : i, Math::max);
             }
         }
         graph.outputs().values().forEach(output -> lastReader.put(output, Integer.MAX_VALUE));

@@ -42,7 +42,7 @@ record FusedLatentAttention(@Nullable Node rope, Node node, FusedAttention opera
 
     @Override
     public boolean isRepeatable() {
-        return PagedCache.isKnown(node, 3);
+        return PagedCache.isKnown(node, 3) && (rope == null || rope.operand(1).role() == Value.Role.INPUT);
     }
 
     @Override

@@ -33,11 +33,29 @@ record SingleNode(Node node, boolean lean) implements Unit {
     @Override
     public boolean isRepeatable() {
         return switch (node.op()) {
+            // What a node of the graph made is read back to be looked at.
             case Op.Embed _, Op.SelectRows _ -> node.operand(1).role() == Value.Role.INPUT;
-            case Op.GroupedLinear _ -> true;
+            // The index is worked out of origins that the caller gives, and kept from the dispatch else.
             case Op.Combine _ -> node.operand(1).role() != Value.Role.INPUT;
-            case Op.Sample _ -> true;
-            default -> true;
+            // The host reads logits from where they lay when the run was recorded; a caller's buffer may be another.
+            case Op.Sample _ -> node.operand(0).role() == Value.Role.RESULT;
+            case Op.Add _,
+                    Op.Cast _,
+                    Op.Slice _,
+                    Op.RmsNorm _,
+                    Op.Linear _,
+                    Op.Rope _,
+                    Op.KvAppend _,
+                    Op.MlaAttention _,
+                    Op.GroupedQueryAttention _,
+                    Op.Route _,
+                    Op.Dispatch _,
+                    Op.GroupedLinear _,
+                    Op.Swiglu _,
+                    Op.AllReduce _,
+                    Op.AllToAll _,
+                    Op.AllToAllReturn _,
+                    Op.Argmax _ -> true;
         };
     }
 

@@ -42,6 +42,11 @@ abstract class UnfusedAttention implements Unit {
         return PagedCache.isKnown(node, first);
     }
 
+    @Override
+    public final boolean gathersHistory() {
+        return true;
+    }
+
     /** Bytes of F32 that one slot takes of one row. */
     abstract long slotBytes(Run run);
 

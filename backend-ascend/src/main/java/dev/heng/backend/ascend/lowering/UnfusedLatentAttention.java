@@ -4,6 +4,7 @@ import dev.heng.backend.ascend.device.Operators;
 import dev.heng.backend.ascend.device.TensorView;
 import dev.heng.spi.graph.Node;
 import dev.heng.spi.graph.Op;
+import dev.heng.spi.graph.Value;
 import dev.heng.spi.tensor.DType;
 import java.util.List;
 import java.util.Objects;
@@ -43,6 +44,11 @@ final class UnfusedLatentAttention extends UnfusedAttention {
     @Override
     public Optional<LatentParts> latentParts() {
         return Optional.of(new LatentParts(node, DType.F32));
+    }
+
+    @Override
+    public boolean isRepeatable() {
+        return super.isRepeatable() && (rope == null || rope.operand(1).role() == Value.Role.INPUT);
     }
 
     @Override

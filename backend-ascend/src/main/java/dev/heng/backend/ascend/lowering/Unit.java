@@ -29,6 +29,11 @@ public interface Unit {
         return true;
     }
 
+    /** Answers whether a history is gathered whose length decides what is recorded. */
+    default boolean gathersHistory() {
+        return false;
+    }
+
     /** Two weights that have to lie one after the other, expert by expert if they are stacked. */
     record Pair(Value first, Value second) {}
 

@@ -25,7 +25,8 @@ public record SizeBounds(String graph, Map<String, Long> maxima) {
     /**
      * Returns the bounds of a compilation.
      *
-     * @throws IllegalArgumentException if the options give no largest size for a symbol of the graph
+     * @throws IllegalArgumentException if the options give no largest size for a symbol of the graph, or one that is not within 0..2^31-1: kernels count
+     *     rows in 32 bits
      */
     public static SizeBounds of(Graph graph, CompileOptions options) {
         Map<String, Long> maxima = new LinkedHashMap<>();
@@ -33,9 +34,9 @@ public record SizeBounds(String graph, Map<String, Long> maxima) {
             for (Dim dim : value.type().shape().dims()) {
                 if (dim.symbol() != null) {
                     Long most = options.maxima().get(dim.symbol());
-                    if (most == null) {
+                    if (most == null || most < 0 || most > Integer.MAX_VALUE) {
                         throw new IllegalArgumentException("graph '" + graph.name() + "' uses symbol '" + dim.symbol()
-                                + "', for which no largest size is given; given: " + options.maxima());
+                                + "', whose largest size has to be given within 0..2^31-1; given: " + options.maxima());
                     }
                     maxima.putIfAbsent(dim.symbol(), most);
                 }

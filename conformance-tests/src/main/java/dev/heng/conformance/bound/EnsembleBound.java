@@ -110,7 +110,8 @@ public final class EnsembleBound implements ErrorBound {
         }
         double variance = 0;
         for (double value : values) {
-            variance += (value - mean) * (value - mean) / (values.length - 1);
+            double distance = value - mean;
+            variance += distance * distance / (values.length - 1);
         }
         double factor = StudentT.upperQuantile(values.length - 1, FALSE_ALARM_RATE);
         return mean + factor * Math.sqrt(variance * (1 + 1.0 / values.length));

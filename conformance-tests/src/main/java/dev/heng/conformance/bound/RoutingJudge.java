@@ -373,7 +373,8 @@ public final class RoutingJudge {
         for (int id : ids) {
             sum += score[id];
         }
-        double ofSum = scoreError + (ids.length + 1) * UNIT + Math.min(1, ids.length * floor / sum);
+        // Floors in the sum are no matter: it is 1e-20 at least.
+        double ofSum = scoreError + (ids.length + 1) * UNIT;
         double relative = scoreError + ofSum + (ScalarFunction.RECIPROCAL.units() + 2) * UNIT;
         return weight * relative + floor * rule.factor() / sum + floor;
     }

@@ -13,6 +13,7 @@ import dev.heng.conformance.probe.MatrixProduct;
 import dev.heng.conformance.random.RandomStream;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.function.Function;
 
 /**
  * The trials that every matrix product of a device must stand, whatever its profile: each sees faults that the others cannot.
@@ -24,87 +25,117 @@ import java.util.List;
  *       coarse, among it accumulators narrower than declared.
  *   <li>One-hot rows that copy weights of all the bits that the unit keeps, bit for bit: operands cut to fewer bits, and indices.
  * </ol>
+ *
+ * <p>Operands and what is expected are made once, for any number of products to be held against. Immutable and thread-safe.
  */
 public final class ProductTrials {
 
     private static final int FLOAT_BITS = AccumulationProfile.FLOAT_BITS;
 
-    private ProductTrials() {}
+    private final Trial real;
+    private final Trial exact;
+    private final Trial copied;
 
     /**
-     * Runs all trials.
+     * Prepares the trials.
      *
-     * @param product the device
      * @param profile the profile that the device declares and probes did not refute
+     * @param input the operands' format
+     * @param output the results' format
      * @param stream where inputs come from
-     * @param real the fill of real data; signed and exchangeable
+     * @param fill the fill of real data
      * @param m rows of A
      * @param n rows of B
      * @param k length along K
-     * @return the verdicts, in the order of the list above, element comparison before bias test
      */
-    public static List<Verdict> run(
-            MatrixProduct product,
+    public ProductTrials(
             AccumulationProfile profile,
+            FloatFormat input,
+            FloatFormat output,
             RandomStream stream,
-            MatrixFill real,
+            MatrixFill fill,
             int m,
             int n,
             int k) {
-        List<Verdict> verdicts = new ArrayList<>(underBound(product, profile, stream, real, m, n, k));
-        verdicts.add(exactSums(product, profile, stream, m, n, k));
-        verdicts.add(copies(product, profile, stream, m, n, k));
+        Size size = new Size(m, n, k);
+        this.real = real(profile, input, output, stream, fill, size);
+        this.exact = exact(profile, input, output, stream, size);
+        this.copied = copied(profile, input, output, stream, size);
+    }
+
+    private record Size(int m, int n, int k) {}
+
+    /** What a product is given, and how its result is judged. */
+    @SuppressWarnings("ArrayRecordComponent") // As large as the operands; never compared.
+    private record Trial(
+            double[] a, double[] b, Size size, FloatFormat output, Function<FloatTensor, List<Verdict>> judge) {
+        List<Verdict> of(MatrixProduct product) {
+            double[] c = product.multiply(a, b, size.m(), size.n(), size.k());
+            return judge.apply(FloatTensor.matrix(output, size.m(), size.n(), c));
+        }
+    }
+
+    /** Returns the verdicts of all trials, in the order of the list above, element comparison before bias test. */
+    public List<Verdict> run(MatrixProduct product) {
+        List<Verdict> verdicts = new ArrayList<>(underBound(product));
+        verdicts.add(exactSums(product));
+        verdicts.add(copies(product));
         return verdicts;
     }
 
-    /** Runs the trial of real data; see {@link #run}. */
-    public static List<Verdict> underBound(
-            MatrixProduct product,
+    /** Returns the verdicts of the trial of real data; the second, of the bias, only where the fill is signed and exchangeable. */
+    public List<Verdict> underBound(MatrixProduct product) {
+        return real.of(product);
+    }
+
+    /** Returns the verdict of the trial of exact sums. */
+    public Verdict exactSums(MatrixProduct product) {
+        return exact.of(product).getFirst();
+    }
+
+    /** Returns the verdict of the trial of copied weights. */
+    public Verdict copies(MatrixProduct product) {
+        return copied.of(product).getFirst();
+    }
+
+    private static Trial real(
             AccumulationProfile profile,
+            FloatFormat input,
+            FloatFormat output,
             RandomStream stream,
-            MatrixFill real,
-            int m,
-            int n,
-            int k) {
-        FloatFormat input = product.inputFormat();
-        double[] a = real.fill(stream.split("real a"), input, Operand.ACTIVATIONS, m, k)
+            MatrixFill fill,
+            Size size) {
+        double[] a = fill.fill(stream.split("real a"), input, Operand.ACTIVATIONS, size.m(), size.k())
                 .values();
-        double[] b =
-                real.fill(stream.split("real b"), input, Operand.WEIGHTS, n, k).values();
+        double[] b = fill.fill(stream.split("real b"), input, Operand.WEIGHTS, size.n(), size.k())
+                .values();
         // The reference multiplies exactly what the declared unit multiplies.
         MatrixUnit unit = new MatrixUnit(profile);
-        ProductMoments moments = ProductMoments.of(unit.cutInputs(a), unit.cutInputs(b), m, n, k);
-        ProductBound bound = new ProductBound(moments, profile, product.outputFormat(), real.isSignedIndependent());
-        FloatTensor got = FloatTensor.matrix(product.outputFormat(), m, n, product.multiply(a, b, m, n, k));
-        List<Verdict> verdicts = new ArrayList<>();
-        verdicts.add(FloatComparator.underBound(got, product.outputFormat(), new int[] {m, n}, moments.exact(), bound));
-        if (bound.isExchangeable()) {
-            verdicts.add(BiasComparator.test(got, bound));
-        }
-        return verdicts;
+        ProductMoments moments = ProductMoments.of(unit.cutInputs(a), unit.cutInputs(b), size.m(), size.n(), size.k());
+        ProductBound bound = new ProductBound(moments, profile, output, fill.isSignedIndependent());
+        return new Trial(a, b, size, output, got -> {
+            Verdict element =
+                    FloatComparator.underBound(got, output, new int[] {size.m(), size.n()}, moments.exact(), bound);
+            return bound.isExchangeable() ? List.of(element, BiasComparator.test(got, bound)) : List.of(element);
+        });
     }
 
-    /** Runs the trial of exact sums; see {@link #run}. */
-    public static Verdict exactSums(
-            MatrixProduct product, AccumulationProfile profile, RandomStream stream, int m, int n, int k) {
+    private static Trial exact(
+            AccumulationProfile profile, FloatFormat input, FloatFormat output, RandomStream stream, Size size) {
         // Nor may sums leave the output's range, or infinities would hide them.
-        int bits = Math.min(
-                Math.min(profile.keptBits(), FLOAT_BITS), product.outputFormat().maxExponent());
+        int bits = Math.min(Math.min(profile.keptBits(), FLOAT_BITS), output.maxExponent());
         ExactProductFill.Operands operands =
-                ExactProductFill.fill(stream.split("exact"), product.inputFormat(), bits, m, n, k);
-        return exact(
-                product, operands.activations().values(), operands.weights().values(), m, n, k);
+                ExactProductFill.fill(stream.split("exact"), input, bits, size.m(), size.n(), size.k());
+        return bitForBit(operands.activations().values(), operands.weights().values(), size, output);
     }
 
-    /** Runs the trial of copied weights; see {@link #run}. */
-    public static Verdict copies(
-            MatrixProduct product, AccumulationProfile profile, RandomStream stream, int m, int n, int k) {
-        FloatFormat input = product.inputFormat();
+    private static Trial copied(
+            AccumulationProfile profile, FloatFormat input, FloatFormat output, RandomStream stream, Size size) {
         double[] a = MatrixFill.ONE_HOT
-                .fill(stream.split("one-hot"), input, Operand.ACTIVATIONS, m, k)
+                .fill(stream.split("one-hot"), input, Operand.ACTIVATIONS, size.m(), size.k())
                 .values();
         double[] b = MatrixFill.ONE_HOT
-                .fill(stream.split("weights"), input, Operand.WEIGHTS, n, k)
+                .fill(stream.split("weights"), input, Operand.WEIGHTS, size.n(), size.k())
                 .values();
         int bits = Math.min(profile.keptBits(), profile.inputBits());
         if (bits < input.significandBits()) {
@@ -113,13 +144,17 @@ public final class ProductTrials {
                         | 1L << (Significand.DOUBLE_BITS - bits));
             }
         }
-        return exact(product, a, b, m, n, k);
+        return bitForBit(a, b, size, output);
     }
 
-    private static Verdict exact(MatrixProduct product, double[] a, double[] b, int m, int n, int k) {
-        ProductMoments moments = ProductMoments.of(a, b, m, n, k);
-        FloatTensor got = FloatTensor.matrix(product.outputFormat(), m, n, product.multiply(a, b, m, n, k));
+    private static Trial bitForBit(double[] a, double[] b, Size size, FloatFormat output) {
+        ProductMoments moments = ProductMoments.of(a, b, size.m(), size.n(), size.k());
         // A sum of products that cancels is +0 in every order that starts from +0, as the moments do.
-        return FloatComparator.exact(got, product.outputFormat(), new int[] {m, n}, moments.exact());
+        return new Trial(
+                a,
+                b,
+                size,
+                output,
+                got -> List.of(FloatComparator.exact(got, output, new int[] {size.m(), size.n()}, moments.exact())));
     }
 }

@@ -189,10 +189,12 @@ public final class KillScore {
         }
     }
 
-    /** The backends of one fault, or of none for control; used by one thread only. */
+    /**
+     * The backends of one fault, or of none for control; used by one thread only. A device is opened for each case, since a fault that
+     * counts calls would show where the cases before have brought it, and not where the case alone does that replays it.
+     */
     private final class Attempt {
         private final BackendOpener opener;
-        private @Nullable Backend device;
         private @Nullable Backend truth;
 
         Attempt(BackendOpener opener) {
@@ -200,25 +202,28 @@ public final class KillScore {
         }
 
         CaseResult execute(ConformanceCase one) {
-            Backend faulty = device == null ? opener.open() : device;
             Backend against = truth == null ? oracle.open() : truth;
-            device = faulty;
             truth = against;
-            return CaseExecutor.execute(one, cases, faulty, against, opener);
+            Backend faulty = opener.open();
+            try {
+                return CaseExecutor.execute(one, cases, faulty, against, opener);
+            } finally {
+                release(faulty);
+            }
         }
 
         private void close() {
+            if (truth != null) {
+                release(truth);
+            }
+        }
+
+        private static void release(Backend device) {
             try {
-                if (truth != null) {
-                    truth.close();
-                }
-                if (device != null) {
-                    device.close();
-                }
+                device.close();
             } catch (RuntimeException broken) {
                 // A fault may leave buffers open or make a close throw; its verdict has been spoken, and nobody uses
                 // the device again.
-                device = null;
             }
         }
     }

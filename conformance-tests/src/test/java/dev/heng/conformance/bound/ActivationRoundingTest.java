@@ -43,6 +43,13 @@ final class ActivationRoundingTest {
     }
 
     @Test
+    void rowsWithoutColumnsStayEmpty() {
+        for (ActivationFormat format : ActivationFormat.values()) {
+            assertEquals(0, ActivationRounding.of(format, new double[0], 3, 0).values().length);
+        }
+    }
+
+    @Test
     void int8RowsOfZerosStayZero() {
         ActivationRounding rounding =
                 ActivationRounding.of(ActivationFormat.INT8_PER_TOKEN, new double[] {0, -0.0, 127, 1}, 2, 2);

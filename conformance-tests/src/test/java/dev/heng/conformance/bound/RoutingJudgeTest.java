@@ -269,6 +269,9 @@ final class RoutingJudgeTest {
         RoutingRule maxima = grouped(RoutingRule.MaskedAs.NEGATIVE_INFINITY, RoutingRule.GroupScore.MAXIMUM, 2);
         assertTrue(biased(maxima, 6, 1, 6, 2, 6, close).isLegalChoice(new int[] {0, 4}));
         assertFalse(biased(maxima, 6, 1, 6, 2, 6, 5.9f).isLegalChoice(new int[] {0, 4}));
+        // Others that may pass each other, and not the best, lift nothing.
+        RoutingRule three = grouped(RoutingRule.MaskedAs.NEGATIVE_INFINITY, RoutingRule.GroupScore.MAXIMUM, 3);
+        assertFalse(biased(three, 6, 1, 0, 6, 2, 0, 6, 5, Math.nextDown(5f)).isLegalChoice(new int[] {0, 6}));
     }
 
     @Test
@@ -367,6 +370,8 @@ final class RoutingJudgeTest {
         double ofScore = 13 * UNIT * 0.5 + 0x1p-149;
         RoutingJudge plain = judge(rule, new float[2]);
         assertEquals(ofScore, plain.uncertainty(0));
+        float[] none = {NO_SCORE, NO_SCORE};
+        assertEquals(0x1p-126, new RoutingJudge(rule, none, new float[2], Subnormals.FLUSHED).uncertainty(0));
         RoutingJudge biased = judge(rule, new float[2], 1, -2);
         // The score's own error is rounded too: second order, in the last digits.
         assertEquals(ofScore + UNIT * 1.5 + UNIT * ofScore, biased.uncertainty(0), 1e-21);
@@ -421,18 +426,9 @@ final class RoutingJudgeTest {
                 new RoutingJudge(rule, new float[] {-1000, -1000, 0, 0, 0, 0}, new float[6], Subnormals.FLUSHED);
         assertEquals(3 * 0x1p-126, none.weightError(ids, 0, false));
         assertEquals(0x1p-126 * 2 / 1e-20 + 0x1p-126, none.weightError(ids, 0, true), 0x1p-126 * 1e-6);
-        // Where floors are no longer small beside the sum, they count in it: two of 2^-126 beside e^-80 and 1e-20 do
-        // not,
-        // and count whole where the sum is itself no larger.
-        double score = StrictMath.exp(-80);
-        double sum = 2 * score + 1e-20;
-        RoutingJudge small =
-                new RoutingJudge(rule, new float[] {-80, -80, 0, 0, 0, 0}, new float[6], Subnormals.FLUSHED);
-        double weight = 2 * score / sum;
-        double floors = 2 * 0x1p-126 / sum;
-        assertEquals(
-                weight * (36 * UNIT + floors) + 0x1p-126 * 2 / sum + 0x1p-126,
-                small.weightError(ids, 0, true),
-                weight * UNIT * 1e-6);
+        // A score of nothing beside one of 1/2: the floor by the factor over the sum, and once more.
+        RoutingJudge beside =
+                new RoutingJudge(rule, new float[] {-1000, 0, 0, 0, 0, 0}, new float[6], Subnormals.FLUSHED);
+        assertEquals(5 * 0x1p-126, beside.weightError(ids, 0, true));
     }
 }

@@ -11,6 +11,7 @@ import dev.heng.conformance.bound.RoutingRule;
 import dev.heng.conformance.bound.ScalarFunction;
 import dev.heng.conformance.bound.Subnormals;
 import dev.heng.conformance.fault.FloatRouter;
+import dev.heng.conformance.fill.MatrixFill;
 import dev.heng.conformance.fill.RoutingFill;
 import dev.heng.conformance.fill.RoutingInputs;
 import dev.heng.conformance.format.FloatFormat;
@@ -175,9 +176,9 @@ final class VerdictDetailsTest {
             AccumulationProfile profile = AccumulationProfile.matrixUnit(16, bits, Rounding.NEAREST_EVEN);
             Recorder recorder = new Recorder();
             RandomStream stream = RandomStream.of("details", bits, "copies");
-            assertEquals(
-                    Outcome.FAIL,
-                    ProductTrials.copies(recorder, profile, stream, 4, 6, 32).outcome());
+            ProductTrials trials = new ProductTrials(
+                    profile, recorder.inputFormat(), recorder.outputFormat(), stream, MatrixFill.UNIFORM, 4, 6, 32);
+            assertEquals(Outcome.FAIL, trials.copies(recorder).outcome());
             long below = (1L << (53 - bits)) - 1;
             long last = below + 1;
             assertEquals(

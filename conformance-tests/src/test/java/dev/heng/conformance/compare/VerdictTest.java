@@ -242,48 +242,31 @@ final class VerdictTest {
         SummationOrder order = new SummationOrder.Sequential();
         FloatFormat f32 = FloatFormat.F32;
         RandomStream stream = RandomStream.of("trials", 1, "x");
-        List<Verdict> right = ProductTrials.run(
-                new EmulatedProduct(unit, order, f32, f32), profile, stream, MatrixFill.UNIFORM, 16, 32, 100);
+        ProductTrials trials = trials(profile, stream, MatrixFill.UNIFORM);
+        List<Verdict> right = trials.run(new EmulatedProduct(unit, order, f32, f32));
         assertEquals(4, right.size());
         assertTrue(right.stream().allMatch(Verdict::passed), right.toString());
-        List<Verdict> wrong = ProductTrials.run(
-                new FaultyProduct(ProductFault.TF32_INPUTS, unit, order, f32, f32),
-                profile,
-                stream,
-                MatrixFill.UNIFORM,
-                16,
-                32,
-                100);
+        List<Verdict> wrong = trials.run(new FaultyProduct(ProductFault.TF32_INPUTS, unit, order, f32, f32));
         assertFalse(wrong.get(0).passed());
         assertFalse(wrong.get(3).passed());
         assertEquals(
                 1,
-                ProductTrials.underBound(
-                                new EmulatedProduct(unit, order, f32, f32),
-                                profile,
-                                stream,
-                                MatrixFill.POSITIVE,
-                                16,
-                                32,
-                                100)
+                trials(profile, stream, MatrixFill.POSITIVE)
+                        .underBound(new EmulatedProduct(unit, order, f32, f32))
                         .size());
         AccumulationProfile coarse = AccumulationProfile.matrixUnit(16, 12, Rounding.TOWARD_ZERO);
-        List<Verdict> coarseRight = ProductTrials.run(
-                new EmulatedProduct(new MatrixUnit(coarse), order, f32, f32),
-                coarse,
-                stream,
-                MatrixFill.UNIFORM,
-                16,
-                32,
-                100);
+        ProductTrials ofCoarse = trials(coarse, stream, MatrixFill.UNIFORM);
+        List<Verdict> coarseRight = ofCoarse.run(new EmulatedProduct(new MatrixUnit(coarse), order, f32, f32));
         assertTrue(coarseRight.stream().allMatch(Verdict::passed), coarseRight.toString());
         // A unit that keeps a bit less than it says cannot sum or copy what it says it can.
         AccumulationProfile less = AccumulationProfile.matrixUnit(16, 11, Rounding.TOWARD_ZERO);
-        MatrixUnit liar = new MatrixUnit(less);
-        assertFalse(ProductTrials.exactSums(new EmulatedProduct(liar, order, f32, f32), coarse, stream, 16, 32, 100)
-                .passed());
-        assertFalse(ProductTrials.copies(new EmulatedProduct(liar, order, f32, f32), coarse, stream, 16, 32, 100)
-                .passed());
+        EmulatedProduct liar = new EmulatedProduct(new MatrixUnit(less), order, f32, f32);
+        assertFalse(ofCoarse.exactSums(liar).passed());
+        assertFalse(ofCoarse.copies(liar).passed());
+    }
+
+    private static ProductTrials trials(AccumulationProfile profile, RandomStream stream, MatrixFill fill) {
+        return new ProductTrials(profile, FloatFormat.F32, FloatFormat.F32, stream, fill, 16, 32, 100);
     }
 
     private static RoutingRule grouped(RoutingRule.MaskedAs masked, RoutingRule.GroupScore groupScore) {

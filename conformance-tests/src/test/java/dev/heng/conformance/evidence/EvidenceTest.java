@@ -52,7 +52,7 @@ final class EvidenceTest {
         for (FloatFormat format : new FloatFormat[] {FloatFormat.F32, FloatFormat.BF16, FloatFormat.F16}) {
             for (int k : new int[] {64, 256}) {
                 Map<ProductFault, ProductKills.Tally> tallies = ProductKills.study(
-                        format, k, ProductKills.profiles(new int[] {11, 12, 25}, new int[] {4, 128}), alarms);
+                        format, k, ProductKills.profiles(new int[] {11, 12, 25}, new int[] {4, 128}), true, alarms);
                 tallies.forEach((fault, tally) -> assertEquals(List.of(), tally.survivors, fault.toString()));
             }
         }

@@ -53,15 +53,22 @@ final class ProductKills {
         return operands == FloatFormat.F8_E4M3 ? FloatFormat.BF16 : operands;
     }
 
-    /** Runs the trials against every fault; correct products must pass them too, or {@code alarms} names them. */
+    /**
+     * Runs the trials against every fault; correct products must pass them too, or {@code alarms} names them.
+     *
+     * @param all whether every trial is run and counted; if not, a fault's first kill ends its trials, exact ones before others
+     */
     static Map<ProductFault, Tally> study(
-            FloatFormat format, int k, List<AccumulationProfile> profiles, List<String> alarms) {
+            FloatFormat format, int k, List<AccumulationProfile> profiles, boolean all, List<String> alarms) {
         FloatFormat output = returned(format);
         Map<ProductFault, Tally> tallies = new EnumMap<>(ProductFault.class);
         SummationOrder order = new SummationOrder.Sequential();
         for (AccumulationProfile profile : profiles) {
             MatrixUnit unit = new MatrixUnit(profile);
-            for (Verdict verdict : trials(new EmulatedProduct(unit, order, format, output), profile, k)) {
+            RandomStream stream = RandomStream.of("product kills", k, format.name());
+            ProductTrials trials =
+                    new ProductTrials(profile, format, output, stream, MatrixFill.UNIFORM, ROWS, COLUMNS, k);
+            for (Verdict verdict : trials.run(new EmulatedProduct(unit, order, format, output))) {
                 if (!verdict.passed()) {
                     alarms.add(format + " K=" + k + " " + profile + ": " + verdict);
                 }
@@ -75,16 +82,10 @@ final class ProductKills {
                     tally.legal++;
                     continue;
                 }
-                List<Verdict> verdicts = trials(new FaultyProduct(fault, unit, order, format, output), profile, k);
-                boolean killed = false;
-                for (int trial = 0; trial < verdicts.size(); trial++) {
-                    if (verdicts.get(trial).outcome() == Outcome.FAIL) {
-                        tally.byTrial[trial]++;
-                        killed = true;
-                    }
-                }
-                tally.killed += killed ? 1 : 0;
-                if (!killed) {
+                MatrixProduct faulty = new FaultyProduct(fault, unit, order, format, output);
+                if (all ? countAll(trials.run(faulty), tally) : isKilled(trials, faulty)) {
+                    tally.killed++;
+                } else {
                     tally.survivors.add(format + " K=" + k + " " + profile);
                 }
             }
@@ -92,9 +93,20 @@ final class ProductKills {
         return tallies;
     }
 
-    private static List<Verdict> trials(MatrixProduct product, AccumulationProfile profile, int k) {
-        RandomStream stream =
-                RandomStream.of("product kills", k, product.inputFormat().name());
-        return ProductTrials.run(product, profile, stream, MatrixFill.UNIFORM, ROWS, COLUMNS, k);
+    private static boolean countAll(List<Verdict> verdicts, Tally tally) {
+        boolean killed = false;
+        for (int trial = 0; trial < verdicts.size(); trial++) {
+            if (verdicts.get(trial).outcome() == Outcome.FAIL) {
+                tally.byTrial[trial]++;
+                killed = true;
+            }
+        }
+        return killed;
+    }
+
+    private static boolean isKilled(ProductTrials trials, MatrixProduct faulty) {
+        return trials.exactSums(faulty).outcome() == Outcome.FAIL
+                || trials.copies(faulty).outcome() == Outcome.FAIL
+                || trials.underBound(faulty).stream().anyMatch(verdict -> verdict.outcome() == Outcome.FAIL);
     }
 }

@@ -109,10 +109,14 @@ final class KillScoreTest {
             child.destroyForcibly();
         }
         List<String> again = Files.readAllLines(output);
-        for (int index = 0; index < lines.size(); index++) {
-            assertEquals(evidence.get(index), again.get(index), lines.get(index));
-        }
         assertEquals(lines.size(), again.size());
+        List<String> differing = new ArrayList<>();
+        for (int index = 0; index < lines.size(); index++) {
+            if (!evidence.get(index).equals(again.get(index))) {
+                differing.add(lines.get(index) + ": " + evidence.get(index) + " became " + again.get(index));
+            }
+        }
+        assertEquals(List.of(), differing);
     }
 
     @Test

@@ -207,7 +207,12 @@ final class LifetimeExperiments {
                 refusesToAllocate(notes, device, "2^51 rows of a MiB", wide, 1L << 31);
                 refusesToAllocate(notes, device, "more than 2^63 bytes", wide, Long.MAX_VALUE / 2);
             }
-            notes.works("after refused allocations", scenario, session);
+            notes.works("made before refused allocations", scenario, session);
+            try (Session after = Session.open(device, scenario)) {
+                notes.works("made after refused allocations", scenario, after);
+            } catch (BackendException refused) {
+                notes.breaches.add("after refused allocations nothing can be made: " + refused.getMessage());
+            }
             long lost = free - device.memory().freeBytes();
             notes.observed.add("free memory changed by " + lost + " bytes over nine refusals");
         }

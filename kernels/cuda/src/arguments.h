@@ -165,50 +165,80 @@ struct LinearArgs {
     int sum_round_to;
 };
 
-// y = swiglu(round(x . gate^T), round(x . up^T)); with ids the matrices are those of each slot's expert, and y has a row for each slot.
+// Products for few rows: y = round(sum_round(round(x' . W^T + bias) + addend) + second). x' is x, or its norm where there is one, and then stands in
+// `normed` too where that is given. `other` may be a second weight of the same columns and format, whose product goes to other_y as it is.
+struct ProjectArgs {
+    Weight weight;
+    Weight bias;
+    Weight other;
+    Weight norm;
+    Rows x;
+    Rows normed;
+    Rows y;
+    Rows other_y;
+    Rows addend;
+    Rows second;
+    double epsilon;
+    int rows;
+    int round_to;
+    int sum_round_to;
+    int norm_round_to;
+};
+
+// y = swiglu(round(x . gate^T), round(x . up^T)) for each row, and for each slot the same with its expert's matrices; either may be missing.
 struct GatedArgs {
     Weight gate;
     Weight up;
+    Weight expert_gate;
+    Weight expert_up;
     const void* ids;
     Rows x;
     Rows y;
+    Rows expert_y;
     int rows;
     int top_k;
     int first_expert;
     int experts;
     int round_to;
+    int expert_round_to;
 };
 
-// y = the chosen experts' results, weighted and summed in the order of slots, and an addend.
+// y = the chosen experts' results, weighted and summed in the order of slots, rounded; plus the shared expert's, rounded; plus an addend.
 struct ExpertDownArgs {
     Weight down;
+    Weight shared_down;
     const void* ids;
     const void* weights;
     Rows h;
+    Rows shared_h;
     Rows y;
     Rows addend;
     int top_k;
     int first_expert;
     int experts;
     int round_to;
+    int combine_round_to;
+    int shared_round_to;
     int sum_round_to;
 };
 
-// What precedes latent attention in a step of few rows: the latent's norm, both rotations, and the append.
+// What precedes latent attention in a step of few rows: the latent's norm, the key's rotation and the append; queries rotated and taken through K_h.
 struct LatentArgs {
     Origin origin;
     Cache cache;
     Weight norm;
+    Weight kv_b;
     Rows latent;
     Rows rope_key;
     Rows q;
-    Rows rotated;
+    void* absorbed;
     const void* table;
     double epsilon;
     int rows;
     int positions_operand;
     int heads;
     int nope;
+    int value;
     int pairs;
     int interleaved;
 };
@@ -257,7 +287,7 @@ struct AbsorbArgs {
 };
 
 // Attention of every row over its sequence's slots: keys of key_width from key_offset + kv_head * key_width, values likewise.
-// Partials: for each (row, head, split) value_width sums, then a maximum and a normaliser.
+// Partials: for each (row, head, split) value_width sums, then a maximum and a normaliser. all_rows: whether the grid has every row of the run.
 struct AttendArgs {
     Origin origin;
     Cache keys;
@@ -270,9 +300,9 @@ struct AttendArgs {
     int key_width;
     int value_width;
     int splits;
-    int slots_per_split;
     int first_row;
     int table_operand;
+    int all_rows;
 };
 
 struct MergeArgs {
@@ -282,7 +312,6 @@ struct MergeArgs {
     int heads;
     int width;
     int splits;
-    int slots_per_split;
 };
 
 struct MlaValuesArgs {
@@ -295,7 +324,6 @@ struct MlaValuesArgs {
     int value;
     int latent;
     int splits;
-    int slots_per_split;
 };
 
 struct RouteArgs {
@@ -305,6 +333,7 @@ struct RouteArgs {
     void* weights;
     long long stride;
     double scale;
+    int rows;
     int experts;
     int top_k;
     int score;
@@ -313,6 +342,13 @@ struct RouteArgs {
     int two_sum;
     int masked_zero;
     int normalize;
+};
+
+// The product that gives the logits, and the choice by the block that ends last. `finished` counts blocks and is zero before and after.
+struct RouterArgs {
+    ProjectArgs product;
+    RouteArgs route;
+    void* finished;
 };
 
 struct DispatchArgs {
@@ -339,20 +375,29 @@ struct CombineArgs {
     int top_k;
 };
 
-struct ArgmaxArgs {
+// best[row][block]: the rank of the largest number of a part of a row, 0 where there is none.
+struct LargestArgs {
     Rows x;
+    void* best;
+};
+
+struct ArgmaxArgs {
+    const void* best;
     void* ids;
+    int parts;
 };
 
 struct SampleArgs {
     Origin origin;
     Rows x;
+    const void* best;
     const void* temperature;
     const void* top_k;
     const void* top_p;
     const void* seed;
     const void* counter;
     void* ids;
+    int parts;
 };
 
 struct ReceiptArgs {

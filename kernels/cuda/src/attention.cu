@@ -3,7 +3,7 @@
 // MLA runs in its absorbed form: queries are taken through K_h once (absorb), rows of the cache are keys and values for all heads (attend), and
 // the sums go through V_h at the end (mla_values). Slots are split over blocks; the parts meet by their maxima and normalisers.
 #include "cache.cuh"
-#include "dot.cuh"
+#include "stream.cuh"
 
 #define SPLIT_FLOATS(width) ((width) + 2)
 #define MAX_VALUE_WIDTH 1024
@@ -87,9 +87,10 @@ KERNEL void __launch_bounds__(128) attend(const __grid_constant__ AttendArgs a) 
     i64 row = blockIdx.z;
     int lane = threadIdx.x & 31, warp = threadIdx.x >> 5;
     int position = ((const int*)a.keys.positions)[row];
-    int first = split * a.slots_per_split;
+    int slots = slots_per_split(max(position, 0), a.splits);
+    int first = split * slots;
     if (position < first) return;
-    int last = min(position, first + a.slots_per_split - 1);
+    int last = min(position, first + slots - 1);
     int sequence = ((const int*)a.keys.sequences)[row];
     int kv_head = head / a.group;
     for (int i = threadIdx.x; i < a.key_width; i += 128) query[i] = load(a.q, row, (i64)head * a.key_width + i);
@@ -172,8 +173,6 @@ DEVICE float merge_factors(const float* parts, int width, int splits, float* fac
     return warp_sum(total);
 }
 
-DEVICE int splits_of(int position, int slots_per_split) { return position / slots_per_split + 1; }
-
 // grid (heads, rows), 128 threads; dynamic shared memory: splits floats
 KERNEL void merge_heads(const __grid_constant__ MergeArgs a) {
     extern __shared__ float factors[];
@@ -182,7 +181,7 @@ KERNEL void merge_heads(const __grid_constant__ MergeArgs a) {
     i64 row = blockIdx.y;
     int position = ((const int*)a.positions)[row];
     const float* parts = (const float*)a.partial + (row * a.heads + head) * a.splits * SPLIT_FLOATS(a.width);
-    int splits = position < 0 ? 0 : splits_of(position, a.slots_per_split);
+    int splits = splits_of(position, a.splits);
     if (threadIdx.x < 32) {
         float sum = merge_factors(parts, a.width, splits, factors, threadIdx.x);
         if (threadIdx.x == 0) total = sum;
@@ -195,48 +194,87 @@ KERNEL void merge_heads(const __grid_constant__ MergeArgs a) {
     }
 }
 
-// y[t][h] = V_h (merged latent). grid (heads, rows, slices of 32 values), 256 threads; dynamic shared memory: latent + splits floats
+// Splits whose sums a thread asks for before it knows their factors, and columns it has.
+#define EARLY 8
+#define VALUES_RING 16
+
+// y[t][h] = V_h (merged latent). grid (heads, rows, slices of 32 values), 256 threads, a warp for four values. Latent at most 1,024. Dynamic shared
+// memory: the staged latent, a factor for each split, a ring for each warp.
 template <int FORMAT>
 DEVICE void values_of(const MlaValuesArgs& a) {
-    extern __shared__ float memory[];
+    extern __shared__ __align__(16) float memory[];
     __shared__ float total;
+    const int R = 4;
     int head = blockIdx.x;
     i64 row = blockIdx.y;
     int lane = threadIdx.x & 31, warp = threadIdx.x >> 5;
-    int stride = (a.latent + 31) & ~31;
+    int stride = staged_floats(a.latent);
     float* factors = memory + stride;
+    u8* ring = (u8*)(factors + ((a.splits + 3) & ~3)) + warp * RING_BYTES(VALUES_RING, Word<FORMAT>::SCALED);
+    int value = blockIdx.z * 32 + R * warp;
+    int n = head * (a.nope + a.value) + a.nope + value;
+    bool active = value < a.value;
+    bool streamable = is_streamable<FORMAT, R>(a.kv_b) && n % 2 == 0;
+    Matrix m = expert_of(a.kv_b, 0);
+    auto place = [&](int) {
+        Place p = {&a.kv_b, {m, m}, {n, n + R / 2}, 0, a.latent};
+        return p;
+    };
+    Stream<FORMAT, R, VALUES_RING, decltype(place)> stream(a.kv_b, place, 1, ring, lane);
+    if (active && streamable) stream.begin();
     dependents_may_start();
-    dependency_wait();
     int position = ((const int*)a.positions)[row];
+    int splits = splits_of(position, a.splits);
+    dependency_wait();
     const float* parts = (const float*)a.partial + (row * a.heads + head) * a.splits * SPLIT_FLOATS(a.latent);
-    int splits = position < 0 ? 0 : splits_of(position, a.slots_per_split);
-    if (threadIdx.x < 32) {
+    float early[2][EARLY];
+#pragma unroll
+    for (int k = 0; k < 2; k++) {
+#pragma unroll
+        for (int s = 0; s < EARLY; s++) {
+            int column = threadIdx.x + 256 * k;
+            early[k][s] = s < splits && column < a.latent ? parts[(i64)s * SPLIT_FLOATS(a.latent) + column] : 0.0f;
+        }
+    }
+    if (warp == 0) {
         float sum = merge_factors(parts, a.latent, splits, factors, lane);
         if (lane == 0) total = sum;
     }
     __syncthreads();
-    bool streamable = is_streamable<FORMAT>(a.kv_b);
-    for (int column = threadIdx.x; column < stride; column += blockDim.x) {
+#pragma unroll
+    for (int k = 0; k < (MAX_VALUE_WIDTH + 255) / 256; k++) {
+        int column = threadIdx.x + 256 * k;
+        if (column >= stride) break;
         float sum = 0;
-        if (column < a.latent) {
+        if (column < a.latent && splits > 0) {
+            int s = 0;
+            if (k < 2) {
+#pragma unroll
+                for (; s < EARLY; s++) {
+                    if (s < splits) sum = fmaf(factors[s], early[k < 2 ? k : 0][s], sum);
+                }
+            }
 #pragma unroll 8
-            for (int s = 0; s < splits; s++) sum = fmaf(factors[s], parts[(i64)s * SPLIT_FLOATS(a.latent) + column], sum);
-            if (splits > 0) sum /= total;
+            for (; s < splits; s++) sum = fmaf(factors[s], parts[(i64)s * SPLIT_FLOATS(a.latent) + column], sum);
+            sum /= total;
         }
         memory[place_of<FORMAT>(column, stride, streamable)] = sum;
     }
     __syncthreads();
-    Matrix m = expert_of(a.kv_b, 0);
-    int last = min(a.value, (int)(blockIdx.z + 1) * 32);
-    for (int v = blockIdx.z * 32 + 2 * warp; v < last; v += 2 * (blockDim.x >> 5)) {
-        int n = head * (a.nope + a.value) + a.nope + v;
-        bool two = v + 1 < a.value;
-        float sums[2][1] = {};
-        dot2<FORMAT, 1>(a.kv_b, m, n, m, two ? n + 1 : n, 0, a.latent, memory, stride, lane, sums);
-        float first = warp_sum(sums[0][0]), second = warp_sum(sums[1][0]);
-        if (lane == 0) store(a.y, row, (i64)head * a.value + v, first);
-        if (lane == 1 && two) store(a.y, row, (i64)head * a.value + v + 1, second);
+    if (!active) return;
+    float sums[R][1] = {};
+    if (streamable) {
+        stream.template multiply<1>(memory, stride, sums);
+    } else {
+        multiply_elements<1, R>(place(0), memory, stride, lane, sums);
     }
+    float sum = 0.0f;
+#pragma unroll
+    for (int j = 0; j < R; j++) {
+        float whole = warp_sum(sums[j][0]);
+        if (lane == j) sum = whole;
+    }
+    if (lane < R && value + lane < a.value) store(a.y, row, (i64)head * a.value + value + lane, sum);
 }
 
 #define MLA_VALUES(NAME, FORMAT) \

@@ -9,3 +9,9 @@ DEVICE i64 cache_row(const Cache& c, int sequence, int position) {
     if (page < 0 || page >= c.pages) return -1;
     return (i64)page * c.page_size + position % c.page_size;
 }
+
+// How many slots each of at most `splits` blocks takes of a row that attends to positions 0 to `position`: a multiple of 32.
+DEVICE int slots_per_split(int position, int splits) { return ((position + splits) / splits + 31) & ~31; }
+
+// How many blocks then have any; none for a row of padding.
+DEVICE int splits_of(int position, int splits) { return position < 0 ? 0 : position / slots_per_split(position, splits) + 1; }

@@ -1,4 +1,5 @@
-// Before latent attention, for few rows: norm of the latent, rotations of key and queries, and the append, in one kernel (NORM, ROPE, KV).
+// Before latent attention, for few rows, in one kernel: norm of the latent, rotation of key and queries, the append, and queries taken through K_h
+// (NORM, ROPE, KV, MLA).
 #include "cache.cuh"
 #include "weights.cuh"
 
@@ -27,58 +28,137 @@ DEVICE void rotate(const LatentArgs& a, const double2* table, const Rows& x, i64
     *high = u * t.y + v * t.x;
 }
 
-// grid (rows, 1 + heads): block 0 of a row appends, the others rotate a head each. 128 threads.
-KERNEL void __launch_bounds__(128) latent_prologue(const __grid_constant__ LatentArgs a) {
-    __shared__ double parts[4];
+// Columns of the latent that a thread of the appending block has.
+#define OWN_COLUMNS 2
+
+// One block of 256 threads appends a row. What depends on no other kernel is looked up before the wait, and all that is read after it is asked for at once.
+DEVICE void append_latent(const LatentArgs& a, i64 row) {
+    __shared__ double parts[8];
     __shared__ bool sound;
-    int row = blockIdx.x;
+    int width = a.latent.columns;
+    Matrix weight = expert_of(a.norm, 0);
+    float gain[OWN_COLUMNS], x[OWN_COLUMNS];
+#pragma unroll
+    for (int k = 0; k < OWN_COLUMNS; k++) {
+        int i = threadIdx.x + 256 * k;
+        gain[k] = i < width ? weight_at(a.norm, weight, 0, i) : 0.0f;
+    }
+    int position = ((const int*)a.cache.positions)[row];
+    i64 slot = position < 0 ? -1 : cache_row(a.cache, ((const int*)a.cache.sequences)[row], position);
+    // Every row is looked at before one is written (RUN-006).
+    bool right = true;
+    if (threadIdx.x < a.rows) {
+        int p = ((const int*)a.cache.positions)[threadIdx.x];
+        right = p < 0 || cache_row(a.cache, ((const int*)a.cache.sequences)[threadIdx.x], p) >= 0;
+    }
     dependents_may_start();
     dependency_wait();
-    const double2* table = (const double2*)a.table + (i64)row * a.pairs;
-    int position = ((const int*)a.cache.positions)[row];
-    double low, high;
-    int at, to;
-    if (blockIdx.y > 0) {
-        int width = a.nope + 2 * a.pairs;
-        int first = (blockIdx.y - 1) * width;
-        for (int i = threadIdx.x; i < a.nope; i += 128) store(a.rotated, row, first + i, load(a.q, row, first + i));
-        for (int pair = threadIdx.x; pair < a.pairs; pair += 128) {
-            rotate(a, table, a.q, row, first + a.nope, pair, &low, &high, &at, &to);
-            store(a.rotated, row, at, position < 0 ? (double)load(a.q, row, at) : low);
-            store(a.rotated, row, to, position < 0 ? (double)load(a.q, row, to) : high);
-        }
-        return;
-    }
-    // Every row is looked at before one is written (RUN-006).
-    if (threadIdx.x == 0) {
-        bool all = !faulted(a.origin);
-        for (int r = 0; r < a.rows; r++) {
-            int p = ((const int*)a.cache.positions)[r];
-            bool right = p < 0 || cache_row(a.cache, ((const int*)a.cache.sequences)[r], p) >= 0;
-            if (!right && r == row) check_row(a, r);
-            all &= right;
-        }
-        sound = all;
-    }
+    bool rotates = threadIdx.x < a.pairs;
+    double low = 0, high = 0;
+    int at = 0, partner = 0;
+    if (threadIdx.x == 0) sound = !faulted(a.origin);
+#pragma unroll
+    for (int k = 0; k < OWN_COLUMNS; k++) x[k] = threadIdx.x + 256 * k < width ? load(a.latent, row, threadIdx.x + 256 * k) : 0.0f;
+    if (rotates) rotate(a, (const double2*)a.table + row * a.pairs, a.rope_key, row, 0, threadIdx.x, &low, &high, &at, &partner);
     double squares = 0;
-    int width = a.latent.columns;
-    for (int i = threadIdx.x; i < width; i += 128) {
-        double x = load(a.latent, row, i);
-        squares += x * x;
-    }
+#pragma unroll
+    for (int k = 0; k < OWN_COLUMNS; k++) squares += (double)x[k] * x[k];
     squares = warp_sum(squares);
     if ((threadIdx.x & 31) == 0) parts[threadIdx.x >> 5] = squares;
     __syncthreads();
-    if (!sound || position < 0) return;
-    double inverse = 1.0 / sqrt(((parts[0] + parts[1]) + (parts[2] + parts[3])) / width + a.epsilon);
-    i64 slot = cache_row(a.cache, ((const int*)a.cache.sequences)[row], position) * a.cache.width;
-    Matrix weight = expert_of(a.norm, 0);
-    for (int i = threadIdx.x; i < width; i += 128) {
-        store(a.cache.data, a.cache.type, slot + i, (double)load(a.latent, row, i) * inverse * (double)weight_at(a.norm, weight, 0, i));
+    if (!right) {
+        if (threadIdx.x == row) check_row(a, row);
+        sound = false;
     }
-    for (int pair = threadIdx.x; pair < a.pairs; pair += 128) {
-        rotate(a, table, a.rope_key, row, 0, pair, &low, &high, &at, &to);
-        store(a.cache.data, a.cache.type, slot + width + at, low);
-        store(a.cache.data, a.cache.type, slot + width + to, high);
+    double sum = 0;
+    for (int i = 0; i < 8; i++) sum += parts[i];
+    __syncthreads();
+    if (!sound || position < 0) return;
+    double inverse = rsqrt(sum / width + a.epsilon);
+    i64 to = slot * a.cache.width;
+#pragma unroll
+    for (int k = 0; k < OWN_COLUMNS; k++) {
+        int i = threadIdx.x + 256 * k;
+        if (i < width) store(a.cache.data, a.cache.type, to + i, (double)x[k] * inverse * (double)gain[k]);
+    }
+    if (rotates) {
+        store(a.cache.data, a.cache.type, to + width + at, low);
+        store(a.cache.data, a.cache.type, to + width + partner, high);
     }
 }
+
+// Rows of K_h that a thread holds before the queries are there.
+#define HELD 8
+
+// absorbed[row][h] = (K_h^T q_nope, rotated q_rope) in float32, 128 columns: 16 threads share 8 of them, each over a sixteenth of K_h's rows.
+template <int FORMAT>
+DEVICE void absorb(const LatentArgs& a, i64 row, int head, int slice) {
+    Weight w = a.kv_b;
+    w.format = FORMAT;
+    Matrix m = expert_of(w, 0);
+    int first = threadIdx.x & 15;
+    int column = slice * 128 + (threadIdx.x >> 4) * 8;
+    bool regular = is_regular(w), inside = column < w.columns;
+    int k = head * (a.nope + a.value);
+    float held[HELD][8];
+#pragma unroll
+    for (int u = 0; u < HELD; u++) {
+        int n = first + 16 * u;
+        if (inside && n < a.nope) {
+            weights8(w, m, k + n, column, regular, held[u]);
+        } else {
+#pragma unroll
+            for (int i = 0; i < 8; i++) held[u][i] = 0.0f;
+        }
+    }
+    dependents_may_start();
+    dependency_wait();
+    i64 q = (i64)head * (a.nope + 2 * a.pairs);
+    float x[HELD];
+#pragma unroll
+    for (int u = 0; u < HELD; u++) x[u] = first + 16 * u < a.nope ? load(a.q, row, q + first + 16 * u) : 0.0f;
+    float* out = (float*)a.absorbed + (row * a.heads + head) * (w.columns + 2 * a.pairs);
+    if (slice == 0 && threadIdx.x < a.pairs) {
+        double low, high;
+        int at, partner, rope = (int)q + a.nope;
+        rotate(a, (const double2*)a.table + row * a.pairs, a.q, row, rope, threadIdx.x, &low, &high, &at, &partner);
+        bool padding = ((const int*)a.cache.positions)[row] < 0;
+        out[w.columns + at - rope] = padding ? load(a.q, row, at) : a.q.type == TYPE_F32 ? (float)low : round_to(to_odd(low), a.q.type);
+        out[w.columns + partner - rope] = padding ? load(a.q, row, partner) : a.q.type == TYPE_F32 ? (float)high : round_to(to_odd(high), a.q.type);
+    }
+    float sums[8] = {};
+#pragma unroll
+    for (int u = 0; u < HELD; u++) {
+#pragma unroll
+        for (int i = 0; i < 8; i++) sums[i] = fmaf(x[u], held[u][i], sums[i]);
+    }
+    for (int n = first + 16 * HELD; inside && n < a.nope; n += 16) {
+        float values[8], y = load(a.q, row, q + n);
+        weights8(w, m, k + n, column, regular, values);
+#pragma unroll
+        for (int i = 0; i < 8; i++) sums[i] = fmaf(y, values[i], sums[i]);
+    }
+    u32 sharing = 0xffffu << (threadIdx.x & 16);
+#pragma unroll
+    for (int i = 0; i < 8; i++) {
+        for (int mask = 8; mask > 0; mask >>= 1) sums[i] += __shfl_xor_sync(sharing, sums[i], mask);
+        if (first == 0 && column + i < w.columns) out[column + i] = sums[i];
+    }
+}
+
+// grid (1 + heads * slices of 128 columns, rows), 256 threads: block 0 of a row appends. At most 256 rows and pairs, latent at most 512.
+#define LATENT_QUERY(NAME, FORMAT)                                                                       \
+    KERNEL void __launch_bounds__(256) latent_query_##NAME(const __grid_constant__ LatentArgs a) {       \
+        int slices = (a.kv_b.columns + 127) / 128;                                                       \
+        if (blockIdx.x == 0) {                                                                           \
+            append_latent(a, blockIdx.y);                                                                \
+        } else {                                                                                         \
+            absorb<FORMAT>(a, blockIdx.y, (blockIdx.x - 1) / slices, (blockIdx.x - 1) % slices);         \
+        }                                                                                                \
+    }
+LATENT_QUERY(f32, FORMAT_F32)
+LATENT_QUERY(f16, FORMAT_F16)
+LATENT_QUERY(bf16, FORMAT_BF16)
+LATENT_QUERY(e4m3, FORMAT_E4M3)
+LATENT_QUERY(i8, FORMAT_I8)
+LATENT_QUERY(i4, FORMAT_I4)

@@ -1,13 +1,14 @@
 // Mixture of Experts around the products: choosing (ROUTE), sorting (DISPATCH) and summing (COMBINE).
 #include "route.cuh"
 
-// One block of 128 threads for each row; dynamic shared memory for route_floats(...) floats.
+// A warp for each row; dynamic shared memory: ROUTE_FLOATS for each.
 KERNEL void route(const __grid_constant__ RouteArgs a) {
     extern __shared__ float memory[];
-    int row = blockIdx.x;
+    int warp = threadIdx.x >> 5;
+    i64 row = (i64)blockIdx.x * (blockDim.x >> 5) + warp;
     dependents_may_start();
     dependency_wait();
-    choose_experts(a, (const float*)a.logits + row * a.stride, row, memory);
+    if (row < a.rows) choose_experts(a, row, memory + warp * ROUTE_FLOATS(a.experts, a.groups));
 }
 
 // One block of 256 threads for each expert, and one more for the end: rows of an expert in the order of token and slot, without atomics.

@@ -1,4 +1,4 @@
-// The next token: ARGMAX and SAMPLE, one block of 1024 threads for each row.
+// The next token: ARGMAX and SAMPLE. Many blocks look for the largest logit, and one of 1024 threads for each row does the rest.
 #include "types.cuh"
 
 #define THREADS 1024
@@ -13,28 +13,46 @@ DEVICE u64 block_max(u64 key, u64* parts) {
     return best;
 }
 
-// The key of the largest logit, 0 for a row of nothing but NaN (ARGMAX-002, ARGMAX-003).
-DEVICE u64 largest_of(const Rows& x, i64 row, u64* parts) {
-    u64 best = 0;
-    // Eight loads under way at a time: one block has to read it all.
-    for (int base = threadIdx.x; base < x.columns; base += 8 * THREADS) {
-        float v[8];
-#pragma unroll
-        for (int u = 0; u < 8; u++) v[u] = base + u * THREADS < x.columns ? load(x, row, base + u * THREADS) : as_float(0x7fc00000u);
-#pragma unroll
-        for (int u = 0; u < 8; u++) {
-            u64 key = v[u] == v[u] ? rank_key(v[u], base + u * THREADS) : 0;
-            best = key > best ? key : best;
-        }
-    }
-    return block_max(best, parts);
-}
+// Columns of a block of `largest`, and its threads.
+#define PART 2048
+#define PART_THREADS 256
 
-KERNEL void __launch_bounds__(THREADS) argmax(const __grid_constant__ ArgmaxArgs a) {
-    __shared__ u64 parts[THREADS / 32];
+// The key of the largest logit of a part of a row, 0 for nothing but NaN. grid (parts of 2,048 columns, rows), 256 threads.
+KERNEL void __launch_bounds__(PART_THREADS) largest(const __grid_constant__ LargestArgs a) {
+    __shared__ u64 parts[PART_THREADS / 32];
     dependents_may_start();
     dependency_wait();
-    u64 best = largest_of(a.x, blockIdx.x, parts);
+    float v[PART / PART_THREADS];
+    int first = blockIdx.x * PART + threadIdx.x;
+#pragma unroll
+    for (int u = 0; u < PART / PART_THREADS; u++) {
+        int column = first + u * PART_THREADS;
+        v[u] = column < a.x.columns ? load(a.x, blockIdx.y, column) : as_float(0x7fc00000u);
+    }
+    u64 best = 0;
+#pragma unroll
+    for (int u = 0; u < PART / PART_THREADS; u++) {
+        u64 key = v[u] == v[u] ? rank_key(v[u], first + u * PART_THREADS) : 0;
+        best = key > best ? key : best;
+    }
+    best = warp_max(best);
+    if ((threadIdx.x & 31) == 0) parts[threadIdx.x >> 5] = best;
+    __syncthreads();
+    if (threadIdx.x > 0) return;
+    for (int i = 0; i < PART_THREADS / 32; i++) best = parts[i] > best ? parts[i] : best;
+    ((u64*)a.best)[(i64)blockIdx.y * gridDim.x + blockIdx.x] = best;
+}
+
+// A warp for each row (ARGMAX-002, ARGMAX-003).
+KERNEL void argmax(const __grid_constant__ ArgmaxArgs a) {
+    dependents_may_start();
+    dependency_wait();
+    u64 best = 0;
+    for (int i = threadIdx.x; i < a.parts; i += 32) {
+        u64 key = ((const u64*)a.best)[(i64)blockIdx.x * a.parts + i];
+        best = key > best ? key : best;
+    }
+    best = warp_max(best);
     if (threadIdx.x == 0) ((int*)a.ids)[blockIdx.x] = best == 0 ? 0 : (int)index_of(best);
 }
 
@@ -113,7 +131,12 @@ KERNEL void __launch_bounds__(THREADS) sample(const __grid_constant__ SampleArgs
         }
         return;
     }
-    u64 best = largest_of(a.x, row, parts);
+    u64 best = 0;
+    for (int i = threadIdx.x; i < a.parts; i += THREADS) {
+        u64 key = ((const u64*)a.best)[row * a.parts + i];
+        best = key > best ? key : best;
+    }
+    best = block_max(best, parts);
     int best_index = best == 0 ? 0 : (int)index_of(best);
     float largest = load(a.x, row, best_index);
     // A largest logit that is not finite makes the choice (SAMPLE-008), and so does temperature 0.

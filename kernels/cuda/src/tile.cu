@@ -1,6 +1,6 @@
 // Products for many rows: tiles of 64 rows by 64 outputs in float32, weights dequantised on their way into shared memory; and exact int8
 // products. The portable path: any shape, any format.
-#include "dot.cuh"
+#include "finish.cuh"
 
 #define TILE 64
 #define DEPTH 32

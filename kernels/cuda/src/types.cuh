@@ -17,20 +17,13 @@ enum Format { FORMAT_F32 = 0, FORMAT_F16 = 1, FORMAT_BF16 = 2, FORMAT_E4M3 = 3, 
 
 #define KERNEL extern "C" __global__
 #define DEVICE static __device__ __forceinline__
+#define METHOD __device__ __forceinline__
 
 DEVICE float as_float(u32 bits) { return __uint_as_float(bits); }
 DEVICE u32 as_bits(float x) { return __float_as_uint(x); }
 
-DEVICE float f16_to_float(u16 bits) {
-    float x;
-    asm("cvt.f32.f16 %0, %1;" : "=f"(x) : "h"(bits));
-    return x;
-}
-DEVICE u16 float_to_f16(float x) {
-    u16 bits;
-    asm("cvt.rn.f16.f32 %0, %1;" : "=h"(bits) : "f"(x));
-    return bits;
-}
+#include "ptx.cuh"
+
 DEVICE float bf16_to_float(u16 bits) { return as_float((u32)bits << 16); }
 DEVICE u16 float_to_bf16(float x) {
     u32 bits = as_bits(x);
@@ -82,8 +75,11 @@ DEVICE float load(const Rows& rows, i64 row, i64 column) { return load(rows.data
 template <typename Real>
 DEVICE void store(const Rows& rows, i64 row, i64 column, Real x) { store(rows.data, rows.type, row * rows.stride + column, x); }
 
-// SwiGLU in float32 (SWIGLU-001); a gate so negative that exp overflows gives a zero.
-DEVICE float silu_times(float gate, float up) { return gate / (1.0f + expf(-gate)) * up; }
+// SwiGLU in float32 (SWIGLU-001). Below -64 the sum in the quotient is the exponential itself, which would overflow before the result vanishes.
+DEVICE float silu_times(float gate, float up) {
+    float silu = gate < -64.0f ? gate * expf(gate) : gate / (1.0f + expf(-gate));
+    return silu * up;
+}
 
 DEVICE float warp_sum(float x) {
     for (int mask = 16; mask > 0; mask >>= 1) x += __shfl_xor_sync(0xffffffffu, x, mask);
@@ -101,17 +97,8 @@ DEVICE u64 warp_max(u64 x) {
     return x;
 }
 
-// Programmatic dependent launch: nothing written by the kernels before may be touched above dependency_wait.
-DEVICE void dependency_wait() {
-#if __CUDA_ARCH__ >= 900
-    asm volatile("griddepcontrol.wait;" ::: "memory");
-#endif
-}
-DEVICE void dependents_may_start() {
-#if __CUDA_ARCH__ >= 900
-    asm volatile("griddepcontrol.launch_dependents;" ::: "memory");
-#endif
-}
+DEVICE u32 warp_max(u32 x) { return __reduce_max_sync(0xffffffffu, x); }
+DEVICE u32 warp_min(u32 x) { return __reduce_min_sync(0xffffffffu, x); }
 
 // Notes a datum out of range; the first one of a run stays.
 DEVICE void raise_fault(const Origin& origin, int operand, i64 index, double value) {

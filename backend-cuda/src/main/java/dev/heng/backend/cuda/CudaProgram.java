@@ -62,6 +62,7 @@ final class CudaProgram implements Program {
     private final LinkedHashMap<Key, Prepared> prepared = new LinkedHashMap<>(16, 0.75f, true);
     private final boolean graphs;
     private final Runnable onClose;
+    private final long counters;
     private long scratch;
     private long scratchBytes;
     private boolean closed;
@@ -86,17 +87,21 @@ final class CudaProgram implements Program {
         this.bound = bindings(graph);
         this.graphs = graphs;
         this.onClose = onClose;
+        long counterBytes = 4L * graph.nodes().size();
+        this.counters = device.allocate(counterBytes, "graph '" + graph.name() + "': its counters");
         this.setting = new Lowering.Setting(
                 graph,
                 weights.stored(),
                 blocks,
                 rope -> frequencies.getOrDefault(rope.frequencies(), 0L),
                 fault,
+                counters,
                 number,
                 device.address(),
                 matrices);
         boolean compiled = false;
         try {
+            device.fill(counters, (byte) 0, counterBytes);
             uploadFrequencies();
             this.steps = planOf(bounds.maxima());
             compiled = true;
@@ -300,6 +305,7 @@ final class CudaProgram implements Program {
         forget();
         frequencies.values().forEach(device::free);
         frequencies.clear();
+        device.free(counters);
         device.free(scratch);
         scratch = 0;
         weights.close();

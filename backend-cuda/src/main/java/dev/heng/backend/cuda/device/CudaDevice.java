@@ -34,6 +34,9 @@ public final class CudaDevice implements AutoCloseable {
     private static final int SWIZZLE_128 = 3;
     private static final int PROMOTION_256 = 3;
 
+    /** Dynamic shared memory that needs no permission: a block may have 48 KiB, of which kernels declare up to half themselves. */
+    private static final int PLAIN_SHARED = 24 * 1024;
+
     private final String address;
     private final Arena arena = Arena.ofShared();
     private final MemorySegment out = arena.allocate(ValueLayout.JAVA_LONG, 4);
@@ -270,7 +273,7 @@ public final class CudaDevice implements AutoCloseable {
             MemorySegment arguments,
             boolean overlapping) {
         long function = function(kernel);
-        if (sharedBytes > 48 * 1024) {
+        if (sharedBytes > PLAIN_SHARED) {
             raiseSharedLimit(function, sharedBytes);
         }
         configuration.set(ValueLayout.JAVA_INT, 0, gridX);

@@ -4,6 +4,7 @@ import dev.heng.spi.graph.Node;
 import dev.heng.spi.graph.Op;
 import dev.heng.spi.graph.Value;
 import dev.heng.spi.tensor.DType;
+import org.jspecify.annotations.Nullable;
 
 /** Launches of caches and attention. */
 final class AttentionKernels {
@@ -11,17 +12,22 @@ final class AttentionKernels {
     /** Bytes of intermediate results that one pass over rows may take. */
     private static final long PASS_BYTES = 256L << 20;
 
-    /** Blocks of attention that fill a large GPU. */
+    /** Blocks of attention that fill a large GPU, and the slots that make a block's work worth while. */
     private static final long ENOUGH_BLOCKS = 528;
 
-    private static final long LEAST_SLOTS = 64;
+    private static final long ENOUGH_LATENT_BLOCKS = 256;
 
-    /** Heads of a block of attend_latent, the widest latent that its registers hold, and as many blocks as run at once on a large GPU. */
-    private static final int HEADS = 16;
+    private static final long LEAST_SLOTS = 32;
 
+    /** Heads of a block of latent attention: few while the cache is read often enough from near by, many otherwise. */
+    private static final int FEW_HEADS = 4;
+
+    private static final int MANY_HEADS = 16;
+
+    /** The widest latent and key that the fast kernel takes: its registers hold two columns and three words a thread. */
     private static final int WIDEST_LATENT = 512;
 
-    private static final long ENOUGH_SHARED = 264;
+    private static final int WIDEST_KEY = 768;
 
     private AttentionKernels() {}
 
@@ -65,22 +71,30 @@ final class AttentionKernels {
         return "kv_append";
     }
 
-    private record Splits(int count, int slots) {}
-
-    private static Splits splits(
-            Lowering to, Value table, int pageSize, long heads, long rows, long enough, long least) {
+    /** Returns over how many blocks a row's slots are dealt out at most; slots_per_split of cache.cuh says which has how many. */
+    private static int splits(Lowering to, Value table, int pageSize, long groups, long rows, long enough) {
         long capacity = Math.max(1, (long) to.width(table) * pageSize);
-        long wanted = Math.clamp(enough / Math.max(1, heads * rows), 1, Math.ceilDiv(capacity, least));
-        long slots = Math.ceilDiv(Math.ceilDiv(capacity, wanted), 32L) * 32;
-        return new Splits((int) Math.ceilDiv(capacity, slots), (int) slots);
+        return (int) Math.clamp(enough / Math.max(1, groups * rows), 1, Math.ceilDiv(capacity, LEAST_SLOTS));
     }
 
     private static long passRows(long rows, long bytesOfRow) {
         return Math.clamp(PASS_BYTES / Math.max(1, bytesOfRow), 1, Math.min(rows, 65535));
     }
 
-    static String latent(Lowering to, Node node, Op.MlaAttention op) {
-        if (LatentPrefill.takes(to, node, op)) {
+    /** Returns whether the fast kernel takes an attention. */
+    static boolean isFast(Op.MlaAttention op, Value kvB) {
+        long latent = kvB.type().shape().dim(-1).size();
+        long keyWidth = latent + op.ropeDim();
+        return latent <= WIDEST_LATENT && latent % 2 == 0 && keyWidth % 8 == 0 && keyWidth <= WIDEST_KEY;
+    }
+
+    static String latent(Lowering to, Unit.Latent unit) {
+        return latent(to, unit.attention(), (Op.MlaAttention) unit.attention().op(), unit);
+    }
+
+    /** Launches latent attention; with {@code before}, what precedes it as well. */
+    static String latent(Lowering to, Node node, Op.MlaAttention op, Unit.@Nullable Latent before) {
+        if (before == null && LatentPrefill.takes(to, node, op)) {
             return LatentPrefill.attend(to, node, op);
         }
         Value state = node.operand(1);
@@ -89,45 +103,42 @@ final class AttentionKernels {
         int latent = (int) kvB.columns();
         int keyWidth = latent + op.ropeDim();
         long rows = to.rows(node.result());
-        Located q = to.where(node.operand(0));
+        Located q =
+                to.where(before == null ? node.operand(0) : before.queryRope().operand(0));
         Located y = to.place(node.result());
         if (rows == 0) {
             return "mla";
         }
-        boolean shared = latent <= WIDEST_LATENT && latent % 2 == 0 && keyWidth % 16 == 0;
+        boolean fast = isFast(op, node.operand(2));
+        boolean few = rows <= Unit.FEW_ROWS;
+        int heads = few && op.heads() <= 2 * MANY_HEADS ? FEW_HEADS : MANY_HEADS;
         String suffix = Arguments.suffixOf(kvB.value().type().dtype());
-        long groups = shared ? Math.ceilDiv(op.heads(), HEADS) : op.heads();
-        Splits splits = splits(
-                to,
-                table,
-                pageSize(state),
-                groups,
-                rows,
-                shared ? ENOUGH_SHARED : ENOUGH_BLOCKS,
-                shared ? 32 : LEAST_SLOTS);
-        long bytesOfRow = 4L * op.heads() * (keyWidth + (long) splits.count() * (latent + 2));
+        long groups = fast ? Math.ceilDiv(op.heads(), heads) : op.heads();
+        int splits = splits(to, table, pageSize(state), groups, rows, fast ? ENOUGH_LATENT_BLOCKS : ENOUGH_BLOCKS);
+        long bytesOfRow = 4L * op.heads() * (keyWidth + (long) splits * (latent + 2));
         long pass = passRows(rows, bytesOfRow);
         Located absorbed = to.temporaryRows(pass, Math.multiplyExact(op.heads(), keyWidth), DType.F32, node.operand(0));
-        long partial = to.temporary(pass * op.heads() * splits.count() * (latent + 2) * 4L);
+        long partial = to.temporary(pass * op.heads() * splits * (latent + 2) * 4L);
+        String first = before == null ? "absorb_" + suffix : "latent_query_" + suffix;
+        String second = fast ? "attend_latent" + heads : "attend";
         for (long row = 0; row < rows; row += pass) {
             long count = Math.min(pass, rows - row);
-            Arguments absorb = to.arguments("AbsorbArgs")
-                    .weight("kv_b", kvB)
-                    .rows("q", q.from(row))
-                    .set("absorbed", absorbed.address())
-                    .set("heads", op.heads())
-                    .set("nope", op.nopeDim())
-                    .set("rope", op.ropeDim())
-                    .set("value", op.valueDim())
-                    .set("latent", latent);
-            to.launchOverlapping(
-                    "absorb_" + suffix,
-                    op.heads(),
-                    count,
-                    Math.ceilDiv(latent, 128),
-                    256,
-                    4L * ((long) op.nopeDim() + op.ropeDim()),
-                    absorb);
+            if (before != null) {
+                latentQuery(to, before, kvB, q, absorbed, op, rows);
+            } else {
+                Arguments absorb = to.arguments("AbsorbArgs")
+                        .weight("kv_b", kvB)
+                        .rows("q", q.from(row))
+                        .set("absorbed", absorbed.address())
+                        .set("heads", op.heads())
+                        .set("nope", op.nopeDim())
+                        .set("rope", op.ropeDim())
+                        .set("value", op.valueDim())
+                        .set("latent", latent);
+                long bytes = 4L * ((long) op.nopeDim() + op.ropeDim());
+                to.launchOverlapping(first, op.heads(), count, Math.ceilDiv(latent, 128), 256, bytes, absorb);
+            }
+            to.originIs(node);
             Arguments attend = to.arguments("AttendArgs");
             cache(to, attend, "keys", state, node, 3, row);
             cache(to, attend, "values", state, node, 3, row);
@@ -138,15 +149,15 @@ final class AttentionKernels {
                     .set("group", op.heads())
                     .set("key_width", keyWidth)
                     .set("value_width", latent)
-                    .set("splits", splits.count())
-                    .set("slots_per_split", splits.slots())
+                    .set("splits", splits)
                     .set("first_row", row)
-                    .set("table_operand", 5);
-            if (shared) {
-                long bytes = 4L * (HEADS * (long) keyWidth + 32 * (keyWidth + 4L));
-                to.launchOverlapping("attend_latent", splits.count(), groups, count, 256, bytes, attend);
+                    .set("table_operand", 5)
+                    .set("all_rows", few && count == rows);
+            if (fast) {
+                long bytes = 4L * (heads * (long) keyWidth + 32 * (keyWidth + 4L));
+                to.launchOverlapping(second, splits, groups, count, 256, bytes, attend);
             } else {
-                to.launch("attend", splits.count(), groups, count, 128, 4L * keyWidth, attend);
+                to.launch(second, splits, groups, count, 128, 4L * keyWidth, attend);
             }
             Arguments values = to.arguments("MlaValuesArgs")
                     .weight("kv_b", kvB)
@@ -157,18 +168,57 @@ final class AttentionKernels {
                     .set("nope", op.nopeDim())
                     .set("value", op.valueDim())
                     .set("latent", latent)
-                    .set("splits", splits.count())
-                    .set("slots_per_split", splits.slots());
+                    .set("splits", splits);
             to.launchOverlapping(
                     "mla_values_" + suffix,
                     op.heads(),
                     count,
                     Math.ceilDiv(op.valueDim(), 32),
                     256,
-                    4L * (Math.ceilDiv(latent, 32L) * 32 + roundedUp(splits.count())),
+                    4L * (FewRowsKernels.stagedFloats(latent) + roundedUp(splits))
+                            + 8 * FewRowsKernels.ringBytes(kvB.value()),
                     values);
         }
-        return "absorb_" + suffix + (shared ? "+attend_latent" : "+attend") + "+mla_values_" + suffix;
+        return first + "+" + second + "+mla_values_" + suffix;
+    }
+
+    private static void latentQuery(
+            Lowering to,
+            Unit.Latent unit,
+            StoredWeight kvB,
+            Located q,
+            Located absorbed,
+            Op.MlaAttention op,
+            long rows) {
+        Node append = unit.append();
+        Op.Rope rope = (Op.Rope) unit.queryRope().op();
+        long table = RowKernels.ropeTable(to, append.operand(3), rope);
+        to.originIs(append);
+        Arguments arguments = cache(to, to.arguments("LatentArgs"), "cache", append.operand(0), append, 3, 0)
+                .weight("norm", to.weight(unit.norm().operand(1)))
+                .weight("kv_b", kvB)
+                .rows("latent", to.where(unit.norm().operand(0)))
+                .rows("rope_key", to.where(unit.keyRope().operand(0)))
+                .rows("q", q)
+                .set("absorbed", absorbed.address())
+                .set("table", table)
+                .real("epsilon", ((Op.RmsNorm) unit.norm().op()).epsilon())
+                .set("rows", rows)
+                .set("positions_operand", 3)
+                .set("heads", op.heads())
+                .set("nope", op.nopeDim())
+                .set("value", op.valueDim())
+                .set("pairs", rope.frequencies().pairs())
+                .set("interleaved", rope.pairing() == Op.Pairing.INTERLEAVED);
+        long slices = Math.ceilDiv(kvB.columns(), 128L);
+        to.launchOverlapping(
+                "latent_query_" + Arguments.suffixOf(kvB.value().type().dtype()),
+                1 + op.heads() * slices,
+                rows,
+                1,
+                256,
+                0,
+                arguments);
     }
 
     /** Returns the floats of shared memory for so many factors: the compiler reads them four at a time. */
@@ -190,9 +240,9 @@ final class AttentionKernels {
         if (rows == 0) {
             return "attend";
         }
-        Splits splits = splits(to, table, pageSize(keys), op.heads(), rows, ENOUGH_BLOCKS, LEAST_SLOTS);
-        long pass = passRows(rows, 4L * op.heads() * splits.count() * (op.valueDim() + 2));
-        long partial = to.temporary(pass * op.heads() * splits.count() * (op.valueDim() + 2) * 4L);
+        int splits = splits(to, table, pageSize(keys), op.heads(), rows, ENOUGH_BLOCKS);
+        long pass = passRows(rows, 4L * op.heads() * splits * (op.valueDim() + 2));
+        long partial = to.temporary(pass * op.heads() * splits * (op.valueDim() + 2) * 4L);
         for (long row = 0; row < rows; row += pass) {
             long count = Math.min(pass, rows - row);
             Arguments attend = to.arguments("AttendArgs");
@@ -205,20 +255,19 @@ final class AttentionKernels {
                     .set("group", op.heads() / op.kvHeads())
                     .set("key_width", op.headDim())
                     .set("value_width", op.valueDim())
-                    .set("splits", splits.count())
-                    .set("slots_per_split", splits.slots())
+                    .set("splits", splits)
                     .set("first_row", row)
-                    .set("table_operand", 5);
-            to.launch("attend", splits.count(), op.heads(), count, 128, 4L * op.headDim(), attend);
+                    .set("table_operand", 5)
+                    .set("all_rows", false);
+            to.launch("attend", splits, op.heads(), count, 128, 4L * op.headDim(), attend);
             Arguments merge = to.arguments("MergeArgs")
                     .set("partial", partial)
                     .set("positions", to.where(node.operand(3)).address() + 4 * row)
                     .rows("y", y.from(row))
                     .set("heads", op.heads())
                     .set("width", op.valueDim())
-                    .set("splits", splits.count())
-                    .set("slots_per_split", splits.slots());
-            to.launch("merge_heads", op.heads(), count, 1, 128, 4L * roundedUp(splits.count()), merge);
+                    .set("splits", splits);
+            to.launch("merge_heads", op.heads(), count, 1, 128, 4L * roundedUp(splits), merge);
         }
         return "attend+merge_heads";
     }

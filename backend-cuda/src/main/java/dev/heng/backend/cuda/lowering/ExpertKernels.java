@@ -9,37 +9,55 @@ final class ExpertKernels {
 
     private ExpertKernels() {}
 
+    /** Shared memory that needs no permission. */
+    private static final long PLAIN_SHARED = 48L << 10;
+
     static String route(Lowering to, Node node, Op.Route op) {
         Located logits = to.where(node.operand(0));
-        Arguments arguments = routeArguments(to, node, op, logits.address(), logits.stride());
+        Arguments arguments = choice(to, to.arguments("RouteArgs"), "", node, op, logits.address(), logits.stride());
+        long warps = Math.clamp(PLAIN_SHARED / choiceBytes(op), 1, 4);
         to.launchOverlapping(
-                "route", to.rows(node.result()), 1, 1, 128, 4L * (3L * op.experts() + 2L * op.groups()), arguments);
+                "route",
+                Math.ceilDiv(to.rows(node.operand(0)), warps),
+                1,
+                1,
+                (int) (32 * warps),
+                warps * choiceBytes(op),
+                arguments);
         return "route";
     }
 
-    private static Arguments routeArguments(Lowering to, Node node, Op.Route op, long logits, long stride) {
+    /** Returns the shared memory of the warp that chooses for a row: ROUTE_FLOATS of route.cuh. */
+    static long choiceBytes(Op.Route op) {
+        return 4 * (3L * op.experts() + 2L * op.groups());
+    }
+
+    /** Writes a {@code RouteArgs}. */
+    static Arguments choice(
+            Lowering to, Arguments arguments, String prefix, Node node, Op.Route op, long logits, long stride) {
         Value bias = node.operands().size() == 2 ? node.operand(1) : null;
-        return to.arguments("RouteArgs")
-                .set("logits", logits)
-                .set("bias", bias == null ? 0 : to.weight(bias).elements())
-                .set("ids", to.place(node.results().get(0)).address())
-                .set("weights", to.place(node.results().get(1)).address())
-                .set("stride", stride)
-                .real("scale", op.scale())
-                .set("experts", op.experts())
-                .set("top_k", op.topK())
+        return arguments
+                .set(prefix + "logits", logits)
+                .set(prefix + "bias", bias == null ? 0 : to.weight(bias).elements())
+                .set(prefix + "ids", to.place(node.results().get(0)).address())
+                .set(prefix + "weights", to.place(node.results().get(1)).address())
+                .set(prefix + "stride", stride)
+                .set(prefix + "rows", to.rows(node.operand(0)))
+                .real(prefix + "scale", op.scale())
+                .set(prefix + "experts", op.experts())
+                .set(prefix + "top_k", op.topK())
                 .set(
-                        "score",
+                        prefix + "score",
                         switch (op.score()) {
                             case SIGMOID -> 0;
                             case SOFTMAX -> 1;
                             case SQRT_SOFTPLUS -> 2;
                         })
-                .set("groups", op.groups())
-                .set("kept_groups", op.keptGroups())
-                .set("two_sum", op.groupScore() == Op.Route.GroupScore.TOP_TWO_SUM)
-                .set("masked_zero", op.masked() == Op.Route.Masked.ZERO)
-                .set("normalize", op.normalize());
+                .set(prefix + "groups", op.groups())
+                .set(prefix + "kept_groups", op.keptGroups())
+                .set(prefix + "two_sum", op.groupScore() == Op.Route.GroupScore.TOP_TWO_SUM)
+                .set(prefix + "masked_zero", op.masked() == Op.Route.Masked.ZERO)
+                .set(prefix + "normalize", op.normalize());
     }
 
     static String dispatch(Lowering to, Node node, Op.Dispatch op) {

@@ -35,6 +35,7 @@ public final class Lowering {
      * @param blocks the kernels' argument blocks
      * @param frequencies address of a rotation's inverse frequencies, in double
      * @param fault address of the backend's fault record
+     * @param counters address of an int for each node, zero whenever no kernel runs
      * @param program the number by which a fault names this program
      * @param device {@code cuda:N}, for the plan
      * @param matrices what large products run on
@@ -45,6 +46,7 @@ public final class Lowering {
             ArgumentBlocks blocks,
             ToLongFunction<Op.Rope> frequencies,
             long fault,
+            long counters,
             int program,
             String device,
             MatrixUnit matrices) {}
@@ -307,6 +309,11 @@ public final class Lowering {
         return found;
     }
 
+    /** Returns the address of a node's counter, which a kernel finds zero and leaves zero. */
+    long counter(Node node) {
+        return setting.counters() + 4L * node.index();
+    }
+
     /** Returns the address of the buffer that a state lies in. */
     long state(Value value) {
         return bound.applyAsLong(setting.graph().stateOf(value).name());
@@ -397,10 +404,10 @@ public final class Lowering {
                 rows(experts.result()) <= Unit.FEW_ROWS
                         ? FewRowsKernels.experts(this, experts)
                         : MatrixExperts.experts(this, experts);
-            case Unit.Latent latent -> {
-                originIs(latent.append());
-                yield FewRowsKernels.latent(this, latent);
-            }
+            case Unit.SharedExperts experts -> FewRowsKernels.sharedExperts(this, experts);
+            case Unit.Projections projections -> FewRowsKernels.projections(this, projections);
+            case Unit.Router router -> FewRowsKernels.router(this, router);
+            case Unit.Latent latent -> AttentionKernels.latent(this, latent);
         };
     }
 
@@ -420,7 +427,7 @@ public final class Lowering {
             case Op.Linear _ -> ProductKernels.linear(this, node, null, node.result());
             case Op.GroupedLinear grouped -> ProductKernels.grouped(this, node, grouped);
             case Op.KvAppend append -> AttentionKernels.append(this, node, append);
-            case Op.MlaAttention attention -> AttentionKernels.latent(this, node, attention);
+            case Op.MlaAttention attention -> AttentionKernels.latent(this, node, attention, null);
             case Op.GroupedQueryAttention attention -> AttentionKernels.grouped(this, node, attention);
             case Op.Route route -> ExpertKernels.route(this, node, route);
             case Op.Dispatch dispatch -> ExpertKernels.dispatch(this, node, dispatch);

@@ -15,9 +15,6 @@ final class ProductKernels {
     private static final int WARPS = 8;
     private static final int TILE = 64;
 
-    /** Floats of activations that a block of the row kernels stages: STAGED of dot.cuh. */
-    private static final int STAGED = 12288;
-
     private ProductKernels() {}
 
     static String linear(Lowering to, Node node, Unit.@Nullable LinearAdd fused, Value result) {
@@ -43,6 +40,9 @@ final class ProductKernels {
         }
         Located x = activations(to, op.activation(), node.operand(0));
         Located y = to.place(result);
+        if (rows <= FEW_ROWS) {
+            return FewRowsKernels.linear(to, node, bias, x, y, added, second, rows, sumRoundTo);
+        }
         Arguments arguments = to.arguments("LinearArgs")
                 .weight("weight", weight)
                 .weight("bias", bias)
@@ -53,29 +53,15 @@ final class ProductKernels {
                 .set("rows", rows)
                 .set("round_to", roundTo)
                 .set("sum_round_to", sumRoundTo);
-        if (rows > FEW_ROWS) {
-            to.launch(
-                    "linear_tile",
-                    Math.ceilDiv(weight.rows(), (long) TILE),
-                    Math.ceilDiv(rows, (long) TILE),
-                    1,
-                    256,
-                    0,
-                    arguments);
-            return "linear_tile";
-        }
-        int batch = batch(rows);
-        String kernel = "linear_rows" + batch + "_"
-                + Arguments.suffixOf(weight.value().type().dtype());
-        to.launchOverlapping(
-                kernel,
-                Math.ceilDiv(weight.rows(), 2L * WARPS),
-                Math.ceilDiv(rows, (long) batch),
+        to.launch(
+                "linear_tile",
+                Math.ceilDiv(weight.rows(), (long) TILE),
+                Math.ceilDiv(rows, (long) TILE),
                 1,
-                32 * WARPS,
-                stagedBytes(weight.columns(), batch),
+                256,
+                0,
                 arguments);
-        return kernel;
+        return "linear_tile";
     }
 
     private static boolean isOnMatrixUnit(Lowering to, Node node, Op.Linear op) {
@@ -113,20 +99,6 @@ final class ProductKernels {
         return library
                 ? LibraryProducts.linear(to, weight, to.where(x), to.rows(x), y)
                 : MatrixProducts.linear(to, op, weight, to.where(x), to.rows(x), y);
-    }
-
-    /** Returns how many rows the row kernels take at once. */
-    static int batch(long rows) {
-        if (rows <= 2) {
-            return (int) Math.max(1, rows);
-        }
-        return rows <= 4 ? 4 : 8;
-    }
-
-    /** Returns the shared memory in which {@code batch} rows of activations, or as many columns of them as fit, are staged. */
-    static long stagedBytes(long columns, int batch) {
-        long padded = Math.ceilDiv(Math.min(columns, (long) STAGED / batch), 32L) * 32;
-        return padded * batch * 4;
     }
 
     private static long outputs(StoredWeight weight) {

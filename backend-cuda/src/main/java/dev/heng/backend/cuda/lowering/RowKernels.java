@@ -137,26 +137,46 @@ final class RowKernels {
         return "rope";
     }
 
+    /** Columns of a block that looks for the largest logit: PART of sample.cu. */
+    private static final int PART = 2048;
+
+    private record Largest(long best, long parts) {}
+
+    private static Largest largest(Lowering to, Located x, long rows) {
+        long parts = Math.ceilDiv(x.columns(), PART);
+        long best = to.temporary(8 * rows * parts);
+        Arguments arguments = to.arguments("LargestArgs").rows("x", x).set("best", best);
+        to.launchOverlapping("largest", parts, rows, 1, 256, 0, arguments);
+        return new Largest(best, parts);
+    }
+
     static String argmax(Lowering to, Node node) {
-        Located x = to.where(node.operand(0));
+        long rows = to.rows(node.operand(0));
+        Largest largest = largest(to, to.where(node.operand(0)), rows);
         Arguments arguments = to.arguments("ArgmaxArgs")
-                .rows("x", x)
-                .set("ids", to.place(node.result()).address());
-        to.launchOverlapping("argmax", to.rows(node.operand(0)), 1, 1, 1024, 0, arguments);
-        return "argmax";
+                .set("best", largest.best())
+                .set("ids", to.place(node.result()).address())
+                .set("parts", largest.parts());
+        to.launchOverlapping("argmax", rows, 1, 1, 32, 0, arguments);
+        return "largest+argmax";
     }
 
     static String sample(Lowering to, Node node) {
+        long rows = to.rows(node.operand(0));
+        Located x = to.where(node.operand(0));
+        Largest largest = largest(to, x, rows);
         Arguments arguments = to.arguments("SampleArgs")
-                .rows("x", to.where(node.operand(0)))
+                .rows("x", x)
+                .set("best", largest.best())
                 .set("temperature", to.where(node.operand(1)).address())
                 .set("top_k", to.where(node.operand(2)).address())
                 .set("top_p", to.where(node.operand(3)).address())
                 .set("seed", to.where(node.operand(4)).address())
                 .set("counter", to.where(node.operand(5)).address())
-                .set("ids", to.place(node.result()).address());
-        to.launchOverlapping("sample", to.rows(node.operand(0)), 1, 1, 1024, 0, arguments);
-        return "sample";
+                .set("ids", to.place(node.result()).address())
+                .set("parts", largest.parts());
+        to.launchOverlapping("sample", rows, 1, 1, 1024, 0, arguments);
+        return "largest+sample";
     }
 
     /** Rounds activations to F8 by blocks of 128 columns and returns them as float32. */

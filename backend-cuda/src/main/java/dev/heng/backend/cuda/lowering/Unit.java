@@ -80,11 +80,38 @@ sealed interface Unit {
         }
     }
 
-    /** What precedes latent attention, for few rows: the latent's norm, both rotations, and the append. */
-    record Latent(Node norm, Node keyRope, Node queryRope, Node append) implements Unit {
+    /** All experts and the shared one for few rows, with the additions that follow its product. */
+    record SharedExperts(Experts experts, Gated gated, LinearAdd down) implements Unit {
         @Override
         public List<Node> nodes() {
-            return inOrder(norm, keyRope, queryRope, append);
+            List<Node> all = new ArrayList<>(experts.nodes());
+            all.addAll(gated.nodes());
+            all.addAll(down.nodes());
+            return inOrder(all.toArray(Node[]::new));
+        }
+    }
+
+    /** A norm and the one or two products that alone read it, for few rows. */
+    record Projections(Node norm, Node linear, @Nullable Node other) implements Unit {
+        @Override
+        public List<Node> nodes() {
+            return other == null ? inOrder(norm, linear) : inOrder(norm, linear, other);
+        }
+    }
+
+    /** A norm, which others may read too, the product of a router with it, and the choice, for few rows. */
+    record Router(Node norm, Node linear, Node route) implements Unit {
+        @Override
+        public List<Node> nodes() {
+            return inOrder(norm, linear, route);
+        }
+    }
+
+    /** Latent attention and what precedes it, for few rows: the latent's norm, both rotations, and the append. */
+    record Latent(Node norm, Node keyRope, Node queryRope, Node append, Node attention) implements Unit {
+        @Override
+        public List<Node> nodes() {
+            return inOrder(norm, keyRope, queryRope, append, attention);
         }
     }
 
@@ -111,7 +138,7 @@ sealed interface Unit {
     long FEW_ROWS = 8;
 
     /**
-     * Cuts a graph into units that stand at the place of their last node.
+     * Cuts a graph into units, each after those whose results it reads, and otherwise at the place of its last node.
      *
      * @param rows rows of the run, by which fusions are chosen
      * @param matrices what products of many rows run on

@@ -9,6 +9,7 @@ import dev.heng.spi.tensor.DType;
 import java.util.ArrayList;
 import java.util.HashMap;
 import java.util.HashSet;
+import java.util.LinkedHashSet;
 import java.util.List;
 import java.util.Map;
 import java.util.Set;
@@ -45,17 +46,39 @@ final class UnitMatcher {
         graph.nodes().forEach(this::matchExperts);
         if (fewRows) {
             graph.nodes().forEach(this::matchLatent);
+            graph.nodes().forEach(this::matchSharedExperts);
+            graph.nodes().forEach(this::matchRouter);
+            graph.nodes().forEach(this::matchProjections);
         }
-        List<Unit> units = new ArrayList<>();
+        Set<Unit> placed = new LinkedHashSet<>();
         for (Node node : graph.nodes()) {
-            Unit unit = fused.get(node);
-            if (unit == null) {
-                units.add(new Unit.Single(node));
-            } else if (unit.nodes().getLast().equals(node)) {
-                units.add(unit);
+            Unit unit = unitOf(node);
+            if (unit.nodes().getLast().equals(node)) {
+                place(unit, placed);
             }
         }
-        return units;
+        return List.copyOf(placed);
+    }
+
+    private Unit unitOf(Node node) {
+        Unit unit = fused.get(node);
+        return unit == null ? new Unit.Single(node) : unit;
+    }
+
+    /** Places the units that a unit reads from and then the unit: one that ends late in the graph may be read by one that ends earlier. */
+    private void place(Unit unit, Set<Unit> placed) {
+        if (placed.contains(unit)) {
+            return;
+        }
+        for (Node node : unit.nodes()) {
+            for (Value operand : node.operands()) {
+                graph.producer(operand)
+                        .map(this::unitOf)
+                        .filter(maker -> !maker.equals(unit))
+                        .ifPresent(maker -> place(maker, placed));
+            }
+        }
+        placed.add(unit);
     }
 
     private void matchGated(Node swiglu) {
@@ -142,10 +165,100 @@ final class UnitMatcher {
         boolean few = fewRows
                 && isFloat(gate)
                 && isFloat(down)
-                && dispatch.operand(1).type().shape().dim(-1).size() <= MOST_SLOTS;
+                && topK(dispatch) <= MOST_SLOTS
+                && FewRowsKernels.fitsDown(down.operand(2), topK(dispatch), 0);
         if (few || (!fewRows && MatrixExperts.takes(matrices, unit))) {
             claim(unit);
         }
+    }
+
+    private static long topK(Node dispatch) {
+        return dispatch.operand(1).type().shape().dim(-1).size();
+    }
+
+    /** Joins experts with the shared expert whose product is added to their sum first. */
+    private void matchSharedExperts(Node linear) {
+        if (!(fused.get(linear) instanceof Unit.LinearAdd down)
+                || !down.linear().equals(linear)
+                || linear.operands().size() != 2
+                || !(linear.op() instanceof Op.Linear op)
+                || op.activation() != ActivationFormat.FLOAT
+                || !(unitMaking(linear.operand(0)) instanceof Unit.Gated gated)
+                || !isReadBy(linear.operand(0), 1)
+                || !(unitMaking(down.addend()) instanceof Unit.Experts experts)
+                || experts.add() != null
+                || !isReadBy(down.addend(), 1)) {
+            return;
+        }
+        boolean alike = gated.gate().operand(0).equals(experts.dispatch().operand(0))
+                && storedAlike(gated.gate().operand(1), experts.gate().operand(2))
+                && storedAlike(linear.operand(1), experts.down().operand(2))
+                && !down.addend().equals(down.secondAddend());
+        long columns = linear.operand(1).type().shape().dim(-1).size();
+        if (alike && FewRowsKernels.fitsDown(experts.down().operand(2), topK(experts.dispatch()), columns)) {
+            claim(new Unit.SharedExperts(experts, gated, down));
+        }
+    }
+
+    private void matchRouter(Node route) {
+        Node linear = route.op() instanceof Op.Route ? maker(route.operand(0)) : null;
+        Node norm = linear == null ? null : normBefore(linear);
+        if (linear == null
+                || norm == null
+                || !isReadBy(linear.result(), 1)
+                || linear.result().type().dtype() != DType.F32
+                || !FewRowsKernels.hasRouter(linear.operand(1))) {
+            return;
+        }
+        claim(new Unit.Router(norm, linear, route));
+    }
+
+    private void matchProjections(Node norm) {
+        if (!(norm.op() instanceof Op.RmsNorm) || fused.containsKey(norm)) {
+            return;
+        }
+        List<Node> readers = consumers.getOrDefault(norm.result(), List.of());
+        boolean all = !readers.isEmpty()
+                && readers.size() <= 2
+                && isReadBy(norm.result(), readers.size())
+                && readers.stream().distinct().count() == readers.size()
+                && readers.stream().allMatch(reader -> norm.equals(normBefore(reader)) && !fused.containsKey(reader))
+                && readers.stream()
+                        .allMatch(reader -> storedAlike(readers.getFirst().operand(1), reader.operand(1)));
+        if (all) {
+            claim(new Unit.Projections(norm, readers.getFirst(), readers.size() == 2 ? readers.getLast() : null));
+        }
+    }
+
+    /** Returns the norm of whole rows, in no unit yet, that a plain product reads and can take upon itself. */
+    private @Nullable Node normBefore(Node linear) {
+        if (!(linear.op() instanceof Op.Linear op)
+                || op.activation() != ActivationFormat.FLOAT
+                || linear.operands().size() != 2) {
+            return null;
+        }
+        Node norm = maker(linear.operand(0));
+        return norm != null
+                        && norm.op() instanceof Op.RmsNorm
+                        && norm.operand(1)
+                                .type()
+                                .shape()
+                                .dim(0)
+                                .equals(norm.result().type().shape().dim(-1))
+                        && FewRowsKernels.fitsNorm(linear.operand(1))
+                ? norm
+                : null;
+    }
+
+    private @Nullable Unit unitMaking(@Nullable Value value) {
+        Node node = value == null ? null : graph.producer(value).orElse(null);
+        return node == null ? null : fused.get(node);
+    }
+
+    /** Returns whether two weights are of one format, so that one stream can hold rows of both. */
+    private static boolean storedAlike(Value one, Value other) {
+        return one.type().dtype() == other.type().dtype()
+                && one.type().quantization().equals(other.type().quantization());
     }
 
     private static boolean isFloat(Node node) {
@@ -195,9 +308,15 @@ final class UnitMatcher {
                         .equals(norm.result().type().shape().dim(-1))
                 && norm.result().type().dtype() == cached
                 && key.result().type().dtype() == cached
-                && query.operand(0).type().dtype() == query.result().type().dtype();
+                && query.operand(0).type().dtype() == query.result().type().dtype()
+                && attention.operand(3).equals(append.operand(3))
+                && keyRope.frequencies().pairs() <= 256
+                && append.operand(3).role() == Value.Role.INPUT
+                && append.operand(4).role() == Value.Role.INPUT
+                && append.operand(5).role() == Value.Role.INPUT
+                && AttentionKernels.isFast(mla, attention.operand(2));
         if (plain) {
-            claim(new Unit.Latent(norm, key, query, append));
+            claim(new Unit.Latent(norm, key, query, append, attention));
         }
     }
 

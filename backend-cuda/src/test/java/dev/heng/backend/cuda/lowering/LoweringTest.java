@@ -56,7 +56,7 @@ final class LoweringTest {
         Map<String, Long> addresses = Map.of("ids", IDS, "token", TOKEN, "sum", SUM, "again", SUM + (1L << 20));
         return new Lowering(
                 new Lowering.Setting(
-                        graph, weights, CudaKernels.argumentBlocks(), _ -> 0L, 8, 3, "cuda:0", MatrixUnit.NONE),
+                        graph, weights, CudaKernels.argumentBlocks(), _ -> 0L, 8, 16, 3, "cuda:0", MatrixUnit.NONE),
                 Map.of(Dim.TOKENS, tokens),
                 name -> addresses.getOrDefault(name, 0L),
                 SCRATCH,
@@ -86,18 +86,18 @@ final class LoweringTest {
     @Test
     void fusesAnAdditionAndWritesTheTokenWhereItIsBound() {
         Lowering lowering = lower(graph(false), 1);
-        assertEquals(List.of("embed", "linear_rows1_bf16", "linear_rows1_bf16", "argmax"), kernels(lowering));
-        assertEquals(TOKEN, pointer(lowering.commands().get(3), "ArgmaxArgs", "ids"));
+        assertEquals(List.of("embed", "project1_bf16", "project1_bf16", "largest", "argmax"), kernels(lowering));
+        assertEquals(TOKEN, pointer(lowering.commands().get(4), "ArgmaxArgs", "ids"));
         assertEquals(
                 pointer(lowering.commands().get(0), "EmbedArgs", "y.data"),
-                pointer(lowering.commands().get(1), "LinearArgs", "addend.data"),
+                pointer(lowering.commands().get(1), "ProjectArgs", "addend.data"),
                 "the product adds what the embedding made");
     }
 
     @Test
     void choosesTheKernelByTheRows() {
-        assertTrue(kernels(lower(graph(false), 2)).contains("linear_rows2_bf16"));
-        assertTrue(kernels(lower(graph(false), 7)).contains("linear_rows8_bf16"));
+        assertTrue(kernels(lower(graph(false), 2)).contains("project2_bf16"));
+        assertTrue(kernels(lower(graph(false), 7)).contains("project8_bf16"));
         assertTrue(kernels(lower(graph(false), 33)).contains("linear_tile"));
     }
 
@@ -110,7 +110,7 @@ final class LoweringTest {
     void copiesTheSecondNameOfAnOutput() {
         Lowering lowering = lower(graph(true), 1);
         assertEquals("copy_rows", kernels(lowering).getLast());
-        assertEquals(SUM, pointer(lowering.commands().get(1), "LinearArgs", "y.data"));
+        assertEquals(SUM, pointer(lowering.commands().get(1), "ProjectArgs", "y.data"));
         assertEquals(SUM, pointer(lowering.commands().getLast(), "CopyArgs", "x.data"));
     }
 
@@ -129,7 +129,7 @@ final class LoweringTest {
         Arguments arguments = new Arguments(CudaKernels.argumentBlocks().block("ArgmaxArgs"), Arena.ofAuto());
         arguments.set("ids", 5);
         IllegalStateException forgotten = assertThrows(IllegalStateException.class, arguments::finished);
-        assertTrue(String.valueOf(forgotten.getMessage()).contains("x.stride"), forgotten.getMessage());
+        assertTrue(String.valueOf(forgotten.getMessage()).contains("parts"), forgotten.getMessage());
         assertThrows(IllegalArgumentException.class, () -> arguments.set("ids", 6), "set twice");
         assertThrows(IllegalArgumentException.class, () -> arguments.set("idz", 6), "no such field");
     }

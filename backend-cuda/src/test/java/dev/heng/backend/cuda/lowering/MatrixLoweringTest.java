@@ -61,7 +61,7 @@ final class MatrixLoweringTest {
             weights.put(weight, new StoredWeight(weight, 1L << 30, 1L << 29, 1L << 28, 1L << 20, 256, 256));
         }
         return new Lowering(
-                new Lowering.Setting(graph, weights, CudaKernels.argumentBlocks(), _ -> 0L, 8, 3, "cuda:0", unit),
+                new Lowering.Setting(graph, weights, CudaKernels.argumentBlocks(), _ -> 0L, 8, 16, 3, "cuda:0", unit),
                 dims,
                 _ -> 1L << 35,
                 SCRATCH,
@@ -105,7 +105,7 @@ final class MatrixLoweringTest {
         assertEquals(
                 List.of("heng_one_group_plan", "heng_grouped_bf16_narrow"), kernels(lower(graph, warpgroups(), 9)));
         assertEquals(List.of("heng_one_group_plan", "heng_grouped_bf16_mma"), kernels(lower(graph, warps(), 9)));
-        assertEquals(List.of("linear_rows8_bf16"), kernels(lower(graph, warpgroups(), 8)));
+        assertEquals(List.of("project8_bf16"), kernels(lower(graph, warpgroups(), 8)));
         assertEquals(List.of("linear_tile"), kernels(lower(graph, MatrixUnit.NONE, 4096)));
     }
 
@@ -274,10 +274,10 @@ final class MatrixLoweringTest {
         assertTrue(
                 kernels(lower(attention(16, 64), warps(), sizes(1024, 1, 68))).contains("heng_latent_attend"));
         assertTrue(kernels(lower(attention(16, 128), warpgroups(), sizes(8, 1, 68)))
-                .contains("attend_latent"));
+                .contains("attend_latent4"));
         assertTrue(
                 kernels(lower(attention(16, 128), warpgroups(), sizes(64, 64, 68)))
-                        .contains("attend_latent"),
+                        .contains("attend_latent16"),
                 "rows of as many sequences share no slots");
     }
 

@@ -79,7 +79,6 @@ SIM_API aclError aclrtGetVersion(int32_t *majorVersion, int32_t *minorVersion, i
 }
 
 SIM_API size_t aclDataTypeSize(aclDataType dataType) {
-    sim_called();
     /* hicann/runtime src/acl/aclrt_impl/data_buffer.cpp: int4 answers 1, unknown types fall to 8. */
     switch (dataType) {
         case ACL_INT8: case ACL_UINT8: case ACL_BOOL: case ACL_INT4: return 1;

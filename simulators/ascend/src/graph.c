@@ -35,7 +35,8 @@ struct sim_graph {
     pthread_t thread;
     aclmdlRICaptureMode mode;
     bool finished;
-    long running;
+    long running; /* queued and not done */
+    long started; /* on the device */
     struct sim_graph *next;
 };
 
@@ -168,20 +169,45 @@ static sim_graph *use(aclmdlRI handle, const char *function, int *error) {
     return graph;
 }
 
+/* The beginning or the end of a graph's run. */
 typedef struct {
     sim_task task;
     sim_graph *graph;
-} end_task;
+} edge_task;
 
-static int run_end(sim_task *task) {
+static int run_begin(sim_task *task) {
     pthread_mutex_lock(&sim_lock);
-    ((end_task *)task)->graph->running--;
+    ((edge_task *)task)->graph->started++;
     pthread_mutex_unlock(&sim_lock);
     return 0;
 }
 
-static void drop_end(sim_task *task) {
+static int run_end(sim_task *task) {
+    pthread_mutex_lock(&sim_lock);
+    ((edge_task *)task)->graph->started--;
+    pthread_mutex_unlock(&sim_lock);
+    return 0;
+}
+
+static void drop_begin(sim_task *task) {
     free(task);
+}
+
+/* Also when the stream failed and the graph's tasks were skipped. */
+static void drop_end(sim_task *task) {
+    pthread_mutex_lock(&sim_lock);
+    ((edge_task *)task)->graph->running--;
+    pthread_mutex_unlock(&sim_lock);
+    free(task);
+}
+
+static sim_task *edge(sim_graph *graph, bool begin) {
+    edge_task *edge = calloc(1, sizeof *edge);
+    edge->task.run = begin ? run_begin : run_end;
+    edge->task.drop = begin ? drop_begin : drop_end;
+    edge->task.name = begin ? "beginning of a graph" : "end of a graph";
+    edge->graph = graph;
+    return &edge->task;
 }
 
 static aclError execute(sim_graph *graph, sim_stream *stream) {
@@ -189,13 +215,9 @@ static aclError execute(sim_graph *graph, sim_stream *stream) {
     graph->running++;
     sim_count.graph_launches++;
     pthread_mutex_unlock(&sim_lock);
+    sim_enqueue(stream, edge(graph, true));
     for (sim_task *task = graph->first; task; task = task->next) sim_enqueue_borrowed(stream, task);
-    end_task *end = calloc(1, sizeof *end);
-    end->task.run = run_end;
-    end->task.drop = drop_end;
-    end->task.name = "end of a graph";
-    end->graph = graph;
-    return sim_enqueue(stream, &end->task);
+    return sim_enqueue(stream, edge(graph, false));
 }
 
 SIM_API aclError aclmdlRIExecuteAsync(aclmdlRI modelRI, aclrtStream stream) {
@@ -347,7 +369,7 @@ int sim_update_add(void *handle, sim_task *task) {
 static int run_update(sim_task *task) {
     update_task *update = (update_task *)task;
     pthread_mutex_lock(&sim_lock);
-    bool running = update->group->graph->running > 0;
+    bool running = update->group->graph->started > 0;
     pthread_mutex_unlock(&sim_lock);
     if (running) {
         snprintf(task->failure, sizeof task->failure, "a task group is updated while its graph runs (" UPDATE ": order them by events)");

@@ -12,6 +12,7 @@
 
 #define GUARD_BYTES 64
 #define QUARANTINE 64
+#define MOST_QUARANTINED_BYTES (16 << 20) /* larger blocks keep their place in the quarantine, and not their memory */
 #define DOCS "docs/zh/api_ref"
 
 struct sim_block {
@@ -19,7 +20,7 @@ struct sim_block {
     size_t bytes;    /* as asked for */
     size_t capacity; /* rounded, without the guard */
     bool device;
-    bool freed;
+    bool freed, released;
     sim_block *next;
 };
 
@@ -160,7 +161,7 @@ static aclError release(const char *function, void *address, bool device) {
     if (found) {
         intact = guard_intact(found);
         found->freed = true;
-        poison(found->base, found->capacity, 0xDEADBEEFu);
+        if (found->capacity <= MOST_QUARANTINED_BYTES / QUARANTINE) poison(found->base, found->capacity, 0xDEADBEEFu);
         if (device) {
             sim_count.device_allocations--;
             sim_count.device_bytes -= (long)found->capacity;
@@ -171,10 +172,14 @@ static aclError release(const char *function, void *address, bool device) {
         evicted = freed[freed_at];
         freed[freed_at] = found;
         freed_at = (freed_at + 1) % QUARANTINE;
+        if (found->capacity > MOST_QUARANTINED_BYTES / QUARANTINE) {
+            free(found->base);
+            found->released = true;
+        }
     }
     pthread_mutex_unlock(&sim_lock);
     if (evicted) {
-        free(evicted->base);
+        if (!evicted->released) free(evicted->base);
         free(evicted);
     }
     if (!found)

@@ -54,8 +54,8 @@ final class AscendBackend implements Backend {
     /**
      * Declares float32 sums of exact products, and scalar functions to two units in the last place of float32. A weight in int8 or int4 that meets float activations is
      * rounded to their type on its way to the cube: 8 bits in BF16, which is what is declared, 11 in F16. No document of the vendor gives these numbers and no device was
-     * measured: on a device the conformance suite's probes have to confirm them. Where attention in a 16-bit type is one operator, the absorbed query and the probabilities
-     * have 8 bits in BF16; there is one declaration for attention of all types, so that with option {@code attention=unfused} alone float32 attention is held to float32.
+     * measured: on a device the conformance suite's probes have to confirm them. Where latent attention in BF16 is one operator, the absorbed query, context and
+     * probabilities have 8 bits, which is declared apart; option {@code attention=fused} declares it of all attention.
      */
     @Override
     public NumericsProfile numerics() {
@@ -63,11 +63,14 @@ final class AscendBackend implements Backend {
         for (Product product : List.of(Product.F32, Product.F16, Product.BF16, Product.ATTENTION)) {
             products.put(product, Accumulation.f32());
         }
-        boolean fused = asked.fusedAttention() && Lowering.fusesAttention(device.chips(), device.operators());
-        if (fused) {
-            products.put(
-                    Product.ATTENTION,
-                    new Accumulation(8, 24, 1, 24, Rounding.NEAREST_EVEN, 24, Rounding.NEAREST_EVEN, 0));
+        boolean fused = Lowering.fusesAttention(device.chips(), device.operators());
+        Accumulation through16Bits = new Accumulation(8, 8, 1, 24, Rounding.NEAREST_EVEN, 24, Rounding.NEAREST_EVEN, 0);
+        boolean all = fused && asked.attention() == Lowering.Attention.FUSED;
+        if (all) {
+            products.put(Product.ATTENTION, through16Bits);
+        }
+        if (fused && asked.attention() != Lowering.Attention.UNFUSED) {
+            products.put(Product.LATENT_ATTENTION_BF16, through16Bits);
         }
         products.put(Product.INT8, Accumulation.f32());
         Accumulation throughBf16 = new Accumulation(24, 8, 1, 24, Rounding.NEAREST_EVEN, 24, Rounding.NEAREST_EVEN, 0);
@@ -81,7 +84,7 @@ final class AscendBackend implements Backend {
             ulp.put(function, 2.0);
         }
         return new NumericsProfile(
-                products, ulp, fused ? DType.BF16 : DType.F32, false, NumericsProfile.Determinism.RUN_TO_RUN);
+                products, ulp, all ? DType.BF16 : DType.F32, false, NumericsProfile.Determinism.RUN_TO_RUN);
     }
 
     /** The runtime's context and the two phases of an operator belong to one thread. */

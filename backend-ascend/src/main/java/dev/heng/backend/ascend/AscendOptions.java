@@ -1,5 +1,6 @@
 package dev.heng.backend.ascend;
 
+import dev.heng.backend.ascend.lowering.Lowering;
 import dev.heng.spi.BackendException;
 import dev.heng.spi.BackendOptions;
 import java.util.Locale;
@@ -11,14 +12,15 @@ import java.util.Set;
  * @param fp8AsInt8 {@code fp8=int8}: FP8 weights that no operator multiplies become int8 by channel when they are loaded, which changes the model
  * @param widen {@code widen=f32}: quantised weights that no operator multiplies with the graph's float activations become F32 when they are loaded, which takes 4 to 8 times
  *     the memory and changes nothing
- * @param fusedAttention true unless {@code attention=unfused}: attention in a 16-bit type is one operator where the operator's limits allow, which rounds the absorbed query
- *     and the probabilities to that type; unfused, both stay in float32
- * @param launch how operators are launched: {@code launch=eager}, {@code launch=repeated} or {@code launch=captured}, which is the default
+ * @param attention {@code attention=unfused} keeps probabilities and absorbed queries in float32; by default latent attention in BF16 is one operator where its limits allow, which
+ *     rounds both to that type; {@code attention=fused} lets all attention in a 16-bit type be one, and loosens what the profile declares of attention
+ * @param launch {@code launch=eager}, {@code repeated} or, by default, {@code captured}
  */
-record AscendOptions(boolean fp8AsInt8, boolean widen, boolean fusedAttention, Replays.Launch launch) {
+record AscendOptions(boolean fp8AsInt8, boolean widen, Lowering.Attention attention, Replays.Launch launch) {
 
     /** Asks for nothing. */
-    static final AscendOptions NONE = new AscendOptions(false, false, true, Replays.Launch.CAPTURED);
+    static final AscendOptions NONE =
+            new AscendOptions(false, false, Lowering.Attention.LATENT_BF16, Replays.Launch.CAPTURED);
 
     /**
      * Reads settings.
@@ -30,8 +32,19 @@ record AscendOptions(boolean fp8AsInt8, boolean widen, boolean fusedAttention, R
         return new AscendOptions(
                 is(backend, options, "fp8", "int8"),
                 is(backend, options, "widen", "f32"),
-                !is(backend, options, "attention", "unfused"),
+                attention(backend, options),
                 launch(backend, options));
+    }
+
+    private static Lowering.Attention attention(String backend, BackendOptions options) {
+        String wish = options.settings().get("attention");
+        return switch (wish) {
+            case null -> NONE.attention();
+            case "unfused" -> Lowering.Attention.UNFUSED;
+            case "fused" -> Lowering.Attention.FUSED;
+            default ->
+                throw invalid(backend, "attention", wish, "use attention=fused or attention=unfused, or leave it out");
+        };
     }
 
     private static Replays.Launch launch(String backend, BackendOptions options) {

@@ -52,7 +52,7 @@ final class AscendProgram implements Program {
         this.graph = graph;
         this.bounds = SizeBounds.of(graph, options);
         this.onClose = onClose;
-        this.units = Lowering.units(graph, device.chips(), device.operators(), asked.fusedAttention());
+        this.units = Lowering.units(graph, device.chips(), device.operators(), asked.attention());
         this.plan = ResultMemory.of(units, graph, bounds.maxima());
         this.replays = new Replays(device, graph, units, asked.launch());
         this.weights = new DeviceWeights(device, graph, source, forms, units);

@@ -44,7 +44,14 @@ public final class Operators implements AutoCloseable {
     public record Text(String value) {}
 
     /** A first phase that was done: what the second phase needs, and the handles that live until it returned. */
-    record Prepared(String operator, long executor, long bytes, List<Handle> tensors, List<Runnable> cleanup) {
+    record Prepared(
+            String operator,
+            long executor,
+            long bytes,
+            List<Object> values,
+            List<Handle> tensors,
+            List<Runnable> cleanup) {
+        /** Destroys the handles; the executor is consumed, or destroyed before. */
         void close() {
             cleanup.forEach(Runnable::run);
         }
@@ -116,35 +123,68 @@ public final class Operators implements AutoCloseable {
 
     /** Does the first phase. */
     Prepared prepare(String operator, @Nullable Object... arguments) {
-        VendorFunction first = bind(operator + "GetWorkspaceSize");
         List<Runnable> cleanup = new ArrayList<>();
         List<Handle> tensors = new ArrayList<>();
         boolean done = false;
         try (Arena arena = Arena.ofConfined()) {
-            Object[] values = new Object[arguments.length + 2];
-            for (int i = 0; i < arguments.length; i++) {
-                values[i] = argument(arguments[i], arena, tensors, cleanup);
+            List<Object> values = new ArrayList<>();
+            for (Object argument : arguments) {
+                values.add(argument(argument, arena, tensors, cleanup));
             }
-            MemorySegment results = arena.allocate(ValueLayout.JAVA_LONG, 2);
-            values[arguments.length] = results.address();
-            values[arguments.length + 1] = results.address() + 8;
-            runtime.check(first.declaration().name(), first.callInt(values));
-            long bytes = results.getAtIndex(ValueLayout.JAVA_LONG, 0);
-            long executor = results.getAtIndex(ValueLayout.JAVA_LONG, 1);
-            try {
-                reserve(bytes);
-            } catch (BackendException outOfMemory) {
-                // Abandoned executors leak.
-                abandon(executor);
-                throw outOfMemory;
-            }
+            Prepared prepared = firstPhase(operator, values, tensors, cleanup, arena);
             done = true;
-            return new Prepared(operator, executor, bytes, List.copyOf(tensors), cleanup);
+            return prepared;
         } finally {
             if (!done) {
                 cleanup.forEach(Runnable::run);
             }
         }
+    }
+
+    /**
+     * Does the first phase once more with the same tensors, whose handles stay the first one's, and with this run's host arrays.
+     *
+     * @param arguments those of the first
+     */
+    Prepared again(Prepared first, List<@Nullable Object> arguments) {
+        List<Runnable> cleanup = new ArrayList<>();
+        boolean done = false;
+        try (Arena arena = Arena.ofConfined()) {
+            List<Object> values = new ArrayList<>(first.values());
+            for (int i = 0; i < values.size(); i++) {
+                // Text was copied by the callee, and lives no longer than the call.
+                if (arguments.get(i) instanceof HostInputs.Lengths || arguments.get(i) instanceof Text) {
+                    values.set(i, argument(arguments.get(i), arena, new ArrayList<>(), cleanup));
+                }
+            }
+            Prepared prepared = firstPhase(first.operator(), values, first.tensors(), cleanup, arena);
+            done = true;
+            return prepared;
+        } finally {
+            if (!done) {
+                cleanup.forEach(Runnable::run);
+            }
+        }
+    }
+
+    private Prepared firstPhase(
+            String operator, List<Object> values, List<Handle> tensors, List<Runnable> cleanup, Arena arena) {
+        VendorFunction first = bind(operator + "GetWorkspaceSize");
+        MemorySegment results = arena.allocate(ValueLayout.JAVA_LONG, 2);
+        Object[] all = values.toArray(new Object[values.size() + 2]);
+        all[values.size()] = results.address();
+        all[values.size() + 1] = results.address() + 8;
+        runtime.check(first.declaration().name(), first.callInt(all));
+        long bytes = results.getAtIndex(ValueLayout.JAVA_LONG, 0);
+        long executor = results.getAtIndex(ValueLayout.JAVA_LONG, 1);
+        try {
+            reserve(bytes);
+        } catch (BackendException outOfMemory) {
+            // Abandoned executors leak.
+            abandon(executor);
+            throw outOfMemory;
+        }
+        return new Prepared(operator, executor, bytes, values, List.copyOf(tensors), cleanup);
     }
 
     /** Does the second phase, which consumes the executor unless it is repeatable. */

@@ -15,7 +15,7 @@ import org.jspecify.annotations.Nullable;
  *
  * <p>What differs between replays: parameters, which are copied to where they were before; addresses of buffers that the caller bound, which repeatable executors take
  * anew ({@code aclSetTensorAddr}) and for which a graph of its own is captured; and host arrays. Those are frozen in a captured operator (vllm-project/vllm-ascend#4649),
- * so an operator with one is prepared anew for each replay, and within a graph is updated as a task group of its own, ordered before and after the graph by events.
+ * so an operator with one is prepared anew for each replay, and within a graph is updated as a task group of its own, on the stream that runs the graph.
  * Sources: hicann/opbase@aa3cd74b7f6d src/nnopbase/common/api/acl_op_api.cpp; hicann/runtime@681ef7610df1 docs/zh/dev_guide/04-03_task_update.md.
  *
  * <p>Threading: as {@link Operators}. Ownership: closed before the device's memory goes.
@@ -30,7 +30,7 @@ public final class Recording implements AutoCloseable {
     private record Kept(Prepared prepared) implements Step {}
 
     /** Prepared anew for each replay, because a host array changes or the operator's executor is not repeatable. */
-    private record Anew(String operator, List<@Nullable Object> arguments, boolean changing) implements Step {}
+    private record Anew(Prepared first, List<@Nullable Object> arguments, boolean changing) implements Step {}
 
     /** A captured graph and what it is bound to. */
     private record Graph(long handle, long workspace, List<Long> groups) {}
@@ -56,9 +56,6 @@ public final class Recording implements AutoCloseable {
     private boolean movable;
     private List<Long> addresses;
     private final Map<List<Long>, Graph> graphs = new LinkedHashMap<>();
-    private long updates;
-    private long updated;
-    private long passed;
 
     /**
      * Makes an empty recording.
@@ -110,12 +107,8 @@ public final class Recording implements AutoCloseable {
         for (Handle handle : prepared.tensors()) {
             movable &= bound.stream().noneMatch(buffer -> buffer.holds(handle.view()));
         }
-        steps.add(new Anew(prepared.operator(), copy(arguments), changing));
-        try {
-            operators.launch(prepared, stream);
-        } finally {
-            prepared.close();
-        }
+        steps.add(new Anew(prepared, copy(arguments), changing));
+        operators.launch(prepared, stream);
     }
 
     private static List<@Nullable Object> copy(@Nullable Object[] arguments) {
@@ -151,9 +144,6 @@ public final class Recording implements AutoCloseable {
             Graph graph = graph();
             update(graph);
             runtime.execute(graph.handle(), stream);
-            if (!graph.groups().isEmpty()) {
-                runtime.record(passed, stream);
-            }
         } else {
             steps.forEach(step -> launch(step, stream));
         }
@@ -164,8 +154,7 @@ public final class Recording implements AutoCloseable {
         switch (step) {
             case Kept(Prepared prepared) -> operators.launch(prepared, onto);
             case Anew anew -> {
-                Prepared prepared =
-                        operators.prepare(anew.operator(), anew.arguments().toArray());
+                Prepared prepared = operators.again(anew.first(), anew.arguments());
                 try {
                     operators.launch(prepared, onto);
                 } finally {
@@ -231,31 +220,20 @@ public final class Recording implements AutoCloseable {
                 runtime.destroyGraph(handle);
             }
         }
-        if (!groups.isEmpty() && updates == 0) {
-            updates = runtime.createStream();
-            updated = runtime.createEvent();
-            passed = runtime.createEvent();
-        }
         return new Graph(handle, operators.workspace(), groups);
     }
 
-    /** Gives frozen host arrays their numbers of this run, after the graph's last run and before its next. */
+    /** Gives frozen host arrays their numbers of this run: on the graph's own stream, so after its last run and before its next. */
     private void update(Graph graph) {
-        if (graph.groups().isEmpty()) {
-            return;
-        }
-        runtime.waitFor(updates, passed);
         int at = 0;
         for (Step step : steps) {
             if (step instanceof Anew anew && anew.changing()) {
-                runtime.beginTaskUpdate(updates, graph.groups().get(at));
-                launch(step, updates);
-                runtime.endTaskUpdate(updates);
+                runtime.beginTaskUpdate(stream, graph.groups().get(at));
+                launch(step, stream);
+                runtime.endTaskUpdate(stream);
                 at++;
             }
         }
-        runtime.record(updated, updates);
-        runtime.waitFor(stream, updated);
     }
 
     /** Waits for the stream and gives everything back. */
@@ -265,17 +243,14 @@ public final class Recording implements AutoCloseable {
         graphs.values().forEach(graph -> runtime.destroyGraph(graph.handle()));
         graphs.clear();
         for (Step step : steps) {
-            if (step instanceof Kept(Prepared prepared)) {
-                operators.abandon(prepared.executor());
-                prepared.close();
+            switch (step) {
+                case Kept(Prepared prepared) -> {
+                    operators.abandon(prepared.executor());
+                    prepared.close();
+                }
+                case Anew anew -> anew.first().close();
             }
         }
         steps.clear();
-        if (updates != 0) {
-            runtime.destroyEvent(updated);
-            runtime.destroyEvent(passed);
-            runtime.destroyStream(updates);
-            updates = 0;
-        }
     }
 }

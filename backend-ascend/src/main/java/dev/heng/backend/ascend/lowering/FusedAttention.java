@@ -93,15 +93,15 @@ record FusedAttention(int version) {
     }
 
     /** Returns the caches whose parts lie apart: latent ones that are read by fused attention alone. */
-    static List<Value> cachesApart(Graph graph, boolean fused) {
+    static List<Value> cachesApart(Graph graph, Lowering.Attention wish) {
         List<Value> apart = new ArrayList<>();
         for (Node node : graph.nodes()) {
-            if (fused && node.op() instanceof Op.MlaAttention && takesLatent(node)) {
+            if (node.op() instanceof Op.MlaAttention && wish.takes(node)) {
                 apart.add(graph.stateOf(node.operand(1)));
             }
         }
         for (Node node : graph.nodes()) {
-            boolean other = (node.op() instanceof Op.MlaAttention && !takesLatent(node))
+            boolean other = (node.op() instanceof Op.MlaAttention && !wish.takes(node))
                     || node.op() instanceof Op.GroupedQueryAttention
                     || (node.op() instanceof Op.KvAppend append && append.parts() != 2);
             if (other) {

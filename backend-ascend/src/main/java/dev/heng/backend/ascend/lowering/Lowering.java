@@ -22,19 +22,41 @@ import org.jspecify.annotations.Nullable;
  */
 public final class Lowering {
 
+    /** Which attention may be one operator, which rounds probabilities and absorbed queries to 16 bits. */
+    public enum Attention {
+        /** None. */
+        UNFUSED,
+        /** Latent attention in BF16, of which the numerics profile speaks apart. */
+        LATENT_BF16,
+        /** All in a 16-bit type. */
+        FUSED;
+
+        boolean takes(Node node) {
+            return switch (node.op()) {
+                case Op.MlaAttention op ->
+                    FusedAttention.takesLatent(node)
+                            && (this == FUSED || (this == LATENT_BF16 && op.out() == DType.BF16));
+                case Op.GroupedQueryAttention _ -> this == FUSED && FusedAttention.takesGrouped(node);
+                default -> false;
+            };
+        }
+    }
+
     private final Graph graph;
     private final ChipTable chips;
+    private final Attention wish;
     private final @Nullable FusedAttention attention;
     private final Set<Value> apart;
     private final Map<Value, List<Node>> readers = new HashMap<>();
     private final Set<Value> outputs;
     private final Map<Node, Unit> claimed = new HashMap<>();
 
-    private Lowering(Graph graph, ChipTable chips, @Nullable FusedAttention attention) {
+    private Lowering(Graph graph, ChipTable chips, @Nullable FusedAttention attention, Attention wish) {
         this.graph = graph;
         this.chips = chips;
         this.attention = attention;
-        this.apart = Set.copyOf(FusedAttention.cachesApart(graph, attention != null));
+        this.wish = attention == null ? Attention.UNFUSED : wish;
+        this.apart = Set.copyOf(FusedAttention.cachesApart(graph, this.wish));
         this.outputs = new HashSet<>(graph.outputs().values());
         for (Node node : graph.nodes()) {
             for (Value operand : node.operands()) {
@@ -46,10 +68,10 @@ public final class Lowering {
     /**
      * Returns a graph as units, in an order in which they can run.
      *
-     * @param fusedAttention whether attention in a 16-bit type may round its probabilities, as the fused operator does
+     * @param wish which attention may be one operator
      */
-    public static List<Unit> units(Graph graph, ChipTable chips, Operators operators, boolean fusedAttention) {
-        return new Lowering(graph, chips, fusedAttention ? FusedAttention.of(chips, operators) : null).units();
+    public static List<Unit> units(Graph graph, ChipTable chips, Operators operators, Attention wish) {
+        return new Lowering(graph, chips, FusedAttention.of(chips, operators), wish).units();
     }
 
     /** Answers whether attention in a 16-bit type is one operator on this chip, where the operator's limits allow it. */
@@ -187,7 +209,7 @@ public final class Lowering {
 
     private void grouped(Node node) {
         claim(
-                attention != null && FusedAttention.takesGrouped(node)
+                attention != null && wish.takes(node)
                         ? new FusedGroupedAttention(node, attention)
                         : new UnfusedGroupedAttention(node));
     }

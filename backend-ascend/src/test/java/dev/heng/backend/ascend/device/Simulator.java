@@ -10,6 +10,7 @@ public final class Simulator {
 
     private final Function set;
     private final Function counter;
+    private final Function executors;
 
     /** Reaches the simulator of a release. */
     public Simulator(Release release) {
@@ -17,11 +18,17 @@ public final class Simulator {
                 SimulatedCann.folder(release).resolve("libascendcl.so").toString());
         set = library.getFunction("heng_sim_set");
         counter = library.getFunction("heng_sim_counter");
+        executors = library.getFunction("heng_sim_live_executors");
     }
 
     /** Sets one of the simulator's variables, and counts tasks and allocations from 0 again. */
     public void set(String name, String value) {
         set.invokeVoid(new Object[] {name, value});
+    }
+
+    /** Returns the executors that were neither consumed nor destroyed. */
+    public long liveExecutors() {
+        return executors.invokeLong(new Object[0]);
     }
 
     /** Returns a counter, -1 if there is none of this name. */

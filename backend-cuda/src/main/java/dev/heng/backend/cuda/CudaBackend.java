@@ -2,8 +2,10 @@ package dev.heng.backend.cuda;
 
 import dev.heng.backend.cuda.device.CublasLtProducts;
 import dev.heng.backend.cuda.device.CudaDevice;
+import dev.heng.backend.cuda.device.NcclGroup;
 import dev.heng.backend.cuda.device.Staging;
 import dev.heng.backend.cuda.lowering.Command;
+import dev.heng.backend.cuda.lowering.Conversions;
 import dev.heng.backend.cuda.lowering.MatrixUnit;
 import dev.heng.kernels.cuda.ArgumentBlocks;
 import dev.heng.kernels.cuda.CudaKernels;
@@ -12,6 +14,7 @@ import dev.heng.spi.BackendException;
 import dev.heng.spi.BackendOptions;
 import dev.heng.spi.Buffer;
 import dev.heng.spi.BufferRequest;
+import dev.heng.spi.Communicator;
 import dev.heng.spi.CompileOptions;
 import dev.heng.spi.DeviceInfo;
 import dev.heng.spi.NumericsProfile;
@@ -24,6 +27,7 @@ import dev.heng.spi.WeightSource;
 import dev.heng.spi.graph.Graph;
 import dev.heng.spi.graph.Node;
 import dev.heng.spi.tensor.DType;
+import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 import java.util.ArrayList;
 import java.util.EnumMap;
@@ -202,6 +206,44 @@ final class CudaBackend implements Backend {
                         "backend 'cuda': option '" + GRAPHS + "' is '" + text + "'",
                         "give on or off");
         };
+    }
+
+    @Override
+    public byte[] newGroupId() {
+        requireOpen();
+        return NcclGroup.newId(info.address());
+    }
+
+    @Override
+    public Communicator join(Communicator.Group group) {
+        requireOpen();
+        enter();
+        String name = "rank " + group.rank() + " of " + group.size() + " #" + ++serial;
+        NcclGroup joined = NcclGroup.join(device, group.id(), group.rank(), group.size());
+        open.add(name);
+        return new NcclCommunicator(this, joined, group.rank(), group.size(), () -> open.remove(name));
+    }
+
+    /** Allocates memory that {@link #free} gives back; the calling thread has entered. */
+    long allocate(long bytes, String what) {
+        return device.allocate(bytes, what);
+    }
+
+    /** Queues a copy of numbers from one type to another; the calling thread has entered. */
+    void convert(long source, DType from, long target, DType to, long count) {
+        try (Arena arena = Arena.ofConfined()) {
+            for (Command.Launch launch : Conversions.of(blocks, source, from, target, to, count, arena)) {
+                device.launch(
+                        launch.kernel(),
+                        launch.gridX(),
+                        launch.gridY(),
+                        launch.gridZ(),
+                        launch.block(),
+                        launch.sharedBytes(),
+                        launch.arguments(),
+                        launch.overlapping());
+            }
+        }
     }
 
     /** Queues a product by cuBLASLt; the calling thread has entered. */

@@ -93,7 +93,7 @@ final class CudaSupport {
                 ? Support.SUPPORTED
                 : Support.declined(
                         Support.Code.ATTRIBUTE,
-                        ranks + " ranks; there is no NCCL communicator yet, so that one is all");
+                        ranks + " ranks; a program runs on one, and the runtime executes collectives between programs");
     }
 
     private static Support weights(Node node, int... operands) {

@@ -21,8 +21,10 @@ final class CudaSourcesTest {
         for (CudaSources.Unit unit : CudaSources.units("sm_90a")) {
             assertFalse(unit.text().contains("#include"), unit.name());
             assertFalse(unit.text().contains("#pragma once"), unit.name());
-            List<String> beginnings =
-                    unit.text().lines().filter(line -> line.startsWith("#line 1 ")).toList();
+            List<String> beginnings = unit.text()
+                    .lines()
+                    .filter(line -> line.startsWith("#line 1 "))
+                    .toList();
             assertEquals(beginnings.size(), Set.copyOf(beginnings).size(), unit.name() + ": " + beginnings);
         }
         CudaSources.Unit products = CudaSources.units("sm_90a").stream()

@@ -176,7 +176,12 @@ public final class KernelCompiler {
         MemorySegment text = arena.allocate(Math.max(1, out.get(ValueLayout.JAVA_LONG, 0)));
         check(Nvrtc.nvrtcGetProgramLog(program, text.address()), "nvrtcGetProgramLog");
         return String.join(
-                "; ", text.getString(0).lines().filter(line -> !line.isBlank()).limit(QUOTED).toList());
+                "; ",
+                text.getString(0)
+                        .lines()
+                        .filter(line -> !line.isBlank())
+                        .limit(QUOTED)
+                        .toList());
     }
 
     private static void check(int status, String function) {

@@ -29,7 +29,6 @@ public record ToolkitLibrary(String name, String wheel, List<String> versions, S
         versions = List.copyOf(versions);
     }
 
-
     /** The answer to {@link #load}. */
     public sealed interface Loading {}
 

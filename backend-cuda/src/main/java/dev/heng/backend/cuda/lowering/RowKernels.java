@@ -11,6 +11,9 @@ final class RowKernels {
 
     private static final int THREADS = 256;
 
+    /** Of a grid's second dimension. */
+    private static final long MOST_BLOCKS = 65_535;
+
     private RowKernels() {}
 
     private static long blocks(long columns) {
@@ -21,7 +24,7 @@ final class RowKernels {
         // Dense integers of a vector make one long row.
         boolean flat = x.stride() == x.columns() && y.stride() == y.columns() && x.type() == y.type();
         long columns = flat ? rows * x.columns() : x.columns();
-        if (columns > Integer.MAX_VALUE) {
+        if (blocks(columns) > MOST_BLOCKS) {
             flat = false;
             columns = x.columns();
         }

@@ -65,13 +65,11 @@ final class ToolkitLibraryTest {
 
     @Test
     void takesTheFirstThatBinds() {
-        assertEquals(
-                new ToolkitLibrary.Loaded("libhengNowhere.so.12"),
-                LIBRARY.load(name -> {
-                    if (!name.endsWith(".12")) {
-                        throw new UnsatisfiedLinkError(name);
-                    }
-                }));
+        assertEquals(new ToolkitLibrary.Loaded("libhengNowhere.so.12"), LIBRARY.load(name -> {
+            if (!name.endsWith(".12")) {
+                throw new UnsatisfiedLinkError(name);
+            }
+        }));
     }
 
     @Test

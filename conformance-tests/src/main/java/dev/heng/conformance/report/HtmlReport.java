@@ -336,6 +336,8 @@ final class HtmlReport {
     private static List<ReportDocument.Comparison> shown(ReportDocument.Case one) {
         List<ReportDocument.Comparison> shown = new ArrayList<>(one.checks().stream()
                 .filter(check -> !check.outcome().equals("PASS"))
+                // Both runs of a case, over unlike poisons, most often find the same.
+                .distinct()
                 .limit(5)
                 .toList());
         one.checks().stream()

@@ -7,4 +7,14 @@ import dev.heng.spi.Backend;
 public interface BackendOpener {
     /** Returns an opened backend that the caller closes. */
     Backend open();
+
+    /**
+     * Returns an opened backend that will be one rank of a group, and that the caller closes: on a device of its own where there are as many, or
+     * else like {@link #open}.
+     *
+     * @param rank its place in the group, from 0
+     */
+    default Backend openRank(int rank) {
+        return open();
+    }
 }

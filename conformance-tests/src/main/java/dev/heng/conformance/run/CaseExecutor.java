@@ -45,7 +45,8 @@ public final class CaseExecutor {
             found = switch (one.body()) {
                 case ConformanceCase.Recipe _ -> found(one, request, device, oracle);
                 case Experiment experiment ->
-                    found(experiment.conduct(one.id(), request.seed(), new Experiment.Bench(device, another::open)));
+                    found(experiment.conduct(
+                            one.id(), request.seed(), new Experiment.Bench(device, another::open, another::openRank)));
             };
         } catch (UndeclaredNumericsException silent) {
             found = new Found(CaseState.FAIL, message(silent), List.of());
@@ -156,8 +157,10 @@ public final class CaseExecutor {
     private static String explain(List<Check> checks, List<String> breaches) {
         List<String> lines = new ArrayList<>(breaches);
         for (Check check : checks) {
-            if (!check.held() && lines.size() < 3) {
-                lines.add(check.what() + ": " + check.verdict());
+            String line = check.what() + ": " + check.verdict();
+            // Both runs, over unlike poisons, most often find the same.
+            if (!check.held() && lines.size() < 3 && !lines.contains(line)) {
+                lines.add(line);
             }
         }
         return String.join("; ", lines);

@@ -3,15 +3,14 @@ package dev.heng.conformance.shard;
 import dev.heng.conformance.run.CaseExecutor;
 import dev.heng.conformance.run.CaseResult;
 import dev.heng.conformance.run.CaseState;
+import dev.heng.conformance.run.RegistryOpener;
 import dev.heng.conformance.run.RunRequest;
 import dev.heng.conformance.suite.ConformanceCase;
 import dev.heng.conformance.suite.Suite;
 import dev.heng.runtime.HengException;
 import dev.heng.runtime.registry.BackendRegistry;
-import dev.heng.runtime.registry.BackendWish;
 import dev.heng.spi.Backend;
 import dev.heng.spi.BackendException;
-import dev.heng.spi.BackendOptions;
 import java.io.BufferedReader;
 import java.io.BufferedWriter;
 import java.io.IOException;
@@ -118,15 +117,15 @@ public final class ShardMain {
     }
 
     private static Backend open(BackendRegistry registry, String backend) {
-        return registry.choose(BackendWish.parse(backend)).open(BackendOptions.none());
+        return new RegistryOpener(registry, backend).open();
     }
 
     /** Executes a case; what is thrown past the executor, an Error of the backend's, is an ERROR and no end. */
     private static CaseResult execute(
             ConformanceCase one, RunRequest request, BackendRegistry registry, Backend device, Backend oracle)
             throws InterruptedException {
-        FutureTask<CaseResult> task = new FutureTask<>(
-                () -> CaseExecutor.execute(one, request, device, oracle, () -> open(registry, request.backend())));
+        FutureTask<CaseResult> task = new FutureTask<>(() ->
+                CaseExecutor.execute(one, request, device, oracle, new RegistryOpener(registry, request.backend())));
         task.run();
         try {
             return task.get();

@@ -123,12 +123,22 @@ final class ChainFamilies {
         return expertsChain(id, seed, shape, dtype, ChainGraph.Format.plain(dtype), tokens);
     }
 
+    /** Returns the same over rows of batch {@code batch}: batches have the weights in common and rows of their own. */
+    static Scenario expertsChain(String id, long seed, int batch, ModelShape shape, DType dtype, int tokens) {
+        return expertsChain(id, seed, batch, shape, dtype, ChainGraph.Format.plain(dtype), tokens);
+    }
+
     private static Scenario expertsChain(
             String id, long seed, ModelShape shape, DType dtype, ChainGraph.Format format, int tokens) {
+        return expertsChain(id, seed, 0, shape, dtype, format, tokens);
+    }
+
+    private static Scenario expertsChain(
+            String id, long seed, int batch, ModelShape shape, DType dtype, ChainGraph.Format format, int tokens) {
         ChainGraph graph = graph(id, seed, "moe", shape, dtype, format);
         Value y = graph.sparse(0, graph.hiddenInput());
         graph.builder().output("y", y);
-        HostTensor x = hidden(id, seed, 0, dtype, tokens, shape.hidden());
+        HostTensor x = hidden(id, seed, batch, dtype, tokens, shape.hidden());
         return chain(id, seed, graph, List.of(Scenario.Step.of(Map.of(Dim.TOKENS, (long) tokens), Map.of("x", x))));
     }
 

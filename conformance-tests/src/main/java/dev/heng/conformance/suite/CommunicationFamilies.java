@@ -15,7 +15,7 @@ import java.util.Map;
 
 /**
  * Cases of AllReduce, AllToAll and AllToAllReturn over one rank, where all three are copies. What only several ranks can show - sums in
- * the same order on every rank, rows that change places - needs several processes and is listed in docs/conformance.md.
+ * the same order on every rank, rows that change places - is {@link RankExperiments}' matter.
  */
 final class CommunicationFamilies {
 

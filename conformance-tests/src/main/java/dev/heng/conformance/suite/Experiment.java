@@ -2,6 +2,7 @@ package dev.heng.conformance.suite;
 
 import dev.heng.spi.Backend;
 import java.util.List;
+import java.util.function.IntFunction;
 import java.util.function.Supplier;
 
 /**
@@ -28,8 +29,14 @@ public non-sealed interface Experiment extends ConformanceCase.Body {
      *
      * @param device the backend under test, open; the experiment leaves it open and as it was
      * @param another opens the backend under test once more; the experiment closes it
+     * @param rank opens the backend under test as one rank of a group, by its place from 0; the experiment closes it
      */
-    record Bench(Backend device, Supplier<Backend> another) {}
+    record Bench(Backend device, Supplier<Backend> another, IntFunction<Backend> rank) {
+        /** Makes a bench on which ranks are backends like all others. */
+        public Bench(Backend device, Supplier<Backend> another) {
+            this(device, another, _ -> another.get());
+        }
+    }
 
     /**
      * What was seen. It speaks for the device if nothing was breached, every check held, and at least one thing was observed or checked.

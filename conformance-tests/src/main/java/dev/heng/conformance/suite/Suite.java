@@ -37,6 +37,7 @@ public final class Suite {
         RoutingFamilies.addTo(cases);
         ChoiceFamilies.addTo(cases);
         CommunicationFamilies.addTo(cases);
+        RankExperiments.addTo(cases);
         EdgeFamilies.addTo(cases);
         BlindSpotFamilies.addTo(cases);
         ContractExperiments.addTo(cases);

@@ -68,6 +68,8 @@ public final class ShardedRun {
             for (ConformanceCase one : request.select(suite.cases())) {
                 results.add(execute(one));
             }
+            // What the cases' last child says when it ends is about them: shrinking begins with a fresh one.
+            dismiss();
             List<CaseResult> shrunk = Shrinker.all(List.copyOf(results), request.shrinking(), this::executeUnchecked);
             results.clear();
             results.addAll(shrunk);

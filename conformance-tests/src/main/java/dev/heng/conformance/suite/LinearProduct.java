@@ -35,7 +35,7 @@ final class LinearProduct implements MatrixProduct {
      * What meets in the multiplier.
      *
      * @param name what cases call it
-     * @param level the first level that asks it
+     * @param level the first level that probes its unit's structure; its declaration is asked on every level
      * @param activations the type in which activations are handed over
      * @param elements the type of a weight's elements
      * @param quantization of the weight; int4 groups without zero points
@@ -71,7 +71,7 @@ final class LinearProduct implements MatrixProduct {
 
     /**
      * Every kind whose sums a profile describes: units and kernels of their own on most devices. F64 is the oracle's, and sums of int8 by int8 are exact by
-     * definition (QUANT-042). What a device does for F32 beside quantised weights is rarely used, and worth less of the smoke level's time.
+     * definition (QUANT-042). What a device does for F32 beside quantised weights is rarely used, and its structure worth less of the smoke level's time.
      */
     static final List<Kind> KINDS = List.of(
             Kind.plain(DType.F32),

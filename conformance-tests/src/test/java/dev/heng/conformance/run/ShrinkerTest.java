@@ -2,7 +2,6 @@ package dev.heng.conformance.run;
 
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertFalse;
-import static org.junit.jupiter.api.Assertions.assertNotNull;
 import static org.junit.jupiter.api.Assertions.assertNull;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
@@ -17,6 +16,7 @@ import java.time.Duration;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Objects;
+import java.util.concurrent.atomic.AtomicInteger;
 import java.util.function.Predicate;
 import org.junit.jupiter.api.Tag;
 import org.junit.jupiter.api.Test;
@@ -79,20 +79,24 @@ final class ShrinkerTest {
                 .select(SUITE.cases())
                 .getFirst();
         List<String> ran = new ArrayList<>();
+        CaseShape own = grouped.shape();
+        AtomicInteger k = new AtomicInteger(own.get("K"));
         CaseResult found = Shrinker.one(result(grouped, CaseState.CRASH), LONG, one -> {
             ran.add(one.id());
-            // Always one less of K: as many steps as K has.
-            return result(
-                    one,
-                    one.shape().get("N") == 19
-                                    && one.shape().get("E") == 5
-                                    && one.shape().get("e4") == 13
-                                    && one.shape().get("K") == 136 - ran.size() % 100
-                            ? CaseState.CRASH
-                            : CaseState.PASS);
+            // Only one less of K than what failed last fails: as many steps as K has.
+            boolean next = one.shape().dimensions().stream()
+                    .allMatch(dimension -> dimension.size()
+                            == (dimension.name().equals("K") ? k.get() - 1 : own.get(dimension.name())));
+            if (next) {
+                k.decrementAndGet();
+            }
+            return result(one, next ? CaseState.CRASH : CaseState.PASS);
         });
-        assertTrue(ran.size() <= Shrinker.RUNS, ran.size() + " runs");
-        assertNotNull(found.shrunk());
+        Shrunk counted = Objects.requireNonNull(found.shrunk());
+        assertEquals(Shrinker.RUNS, ran.size());
+        assertFalse(counted.minimal());
+        assertTrue(k.get() < own.get("K"), "no step was found");
+        assertEquals(k.get(), counted.smallest().subject().shape().get("K"));
         assertEquals(ran.size(), ran.stream().distinct().count(), "no shape runs twice");
     }
 

@@ -35,7 +35,11 @@ final class AttentionFamilies {
 
     /** Lengths that sequences reach in each step: steps x sequences. */
     @SuppressWarnings("ArrayRecordComponent") // A table of this class; never compared.
-    private record Plan(String name, Level level, int[][] lengths, boolean padded) {}
+    private record Plan(String name, Level level, int[][] lengths, boolean padded, int pageSize) {
+        Plan(String name, Level level, int[][] lengths, boolean padded) {
+            this(name, level, lengths, padded, PAGE_SIZE);
+        }
+    }
 
     private static final List<Plan> PLANS = List.of(
             new Plan("one-token", Level.SMOKE, new int[][] {{1}}, false),
@@ -45,6 +49,10 @@ final class AttentionFamilies {
             new Plan("nothing-then-decode", Level.SMOKE, new int[][] {{3, 6}, {3, 6}, {4, 7}}, false),
             new Plan("chunks-and-padding", Level.SMOKE, new int[][] {{5, 0, 2}, {9, 3, 2}, {10, 4, 3}}, true),
             new Plan("long", Level.REQUIRED, new int[][] {{63, 17}, {64, 18}, {65, 130}}, true));
+
+    /** Pages as inference engines have them, which kernels made for DeepSeek-V2 and V3 insist on. */
+    private static final Plan LARGE_PAGES =
+            new Plan("pages-of-64", Level.REQUIRED, new int[][] {{63, 9}, {64, 9}, {70, 10}}, true, 64);
 
     static void addTo(CaseList cases) {
         AttentionFamilies families = new AttentionFamilies(cases);
@@ -60,6 +68,8 @@ final class AttentionFamilies {
             families.add(DType.BF16, plan, new AttentionKind.Mla(2, 16, 8, 16, 32, Quantization.NONE));
         }
         families.add(DType.BF16, PLANS.getLast(), new AttentionKind.Mla(2, 128, 64, 128, 64, Quantization.NONE));
+        families.add(DType.BF16, LARGE_PAGES, new AttentionKind.Mla(2, 128, 64, 128, 512, Quantization.NONE));
+        families.add(DType.BF16, LARGE_PAGES, new AttentionKind.Gqa(4, 2, 128, 128));
         Plan decode = PLANS.get(5);
         for (AttentionKind.Mla kind : List.of(
                 new AttentionKind.Mla(3, 7, 4, 6, 136, new Quantization.Fp8Blocks(128, 128, DType.F32)),
@@ -95,7 +105,7 @@ final class AttentionFamilies {
                                 RandomStream.of(id, seed, "attention"),
                                 dtype,
                                 Timeline.lengths(plan.lengths(), shape),
-                                plan.padded(),
+                                plan,
                                 kind.at(shape))
                         .scenario());
     }
@@ -112,7 +122,7 @@ final class AttentionFamilies {
                     bad.name(),
                     (_, _) -> {
                         GraphBuilder builder = new GraphBuilder("append");
-                        AttentionKind.build(builder, new AttentionKind.Gqa(1, 1, 4, 4), DType.F32);
+                        AttentionKind.build(builder, new AttentionKind.Gqa(1, 1, 4, 4), DType.F32, PAGE_SIZE);
                         HostTensor rows = HostTensor.floats(DType.F32, new int[] {1, 4}, 1, 2, 3, 4);
                         Map<String, HostTensor> inputs = Map.of(
                                 "q",
@@ -148,15 +158,17 @@ final class AttentionFamilies {
         private final AttentionKind kind;
         private final RandomStream stream;
         private final Timeline timeline;
+        private final int pageSize;
         private final StoredWeight kvB;
         private final AttentionTruth truth;
         private final List<double[]> queriesOfStep = new ArrayList<>();
 
-        Build(RandomStream stream, DType dtype, int[][] lengths, boolean padded, AttentionKind kind) {
+        Build(RandomStream stream, DType dtype, int[][] lengths, Plan plan, AttentionKind kind) {
             this.dtype = dtype;
             this.kind = kind;
             this.stream = stream;
-            this.timeline = new Timeline(stream.split("pages"), lengths, padded, PAGE_SIZE);
+            this.timeline = new Timeline(stream.split("pages"), lengths, plan.padded(), plan.pageSize());
+            this.pageSize = plan.pageSize();
             this.kvB = kind instanceof AttentionKind.Mla mla
                     ? StoredWeight.draw(
                             stream.split("kvB"), mla.kvB(dtype), MatrixFill.NORMAL, StoredWeight.Scales.ALIKE)
@@ -187,9 +199,9 @@ final class AttentionFamilies {
             switch (kind) {
                 case AttentionKind.Mla _ -> {
                     weights.put("kv_b", kvB);
-                    AttentionKind.build(builder, kind, dtype, builder.weight("kv_b", kvB.type()));
+                    AttentionKind.build(builder, kind, dtype, pageSize, builder.weight("kv_b", kvB.type()));
                 }
-                case AttentionKind.Gqa _ -> AttentionKind.build(builder, kind, dtype);
+                case AttentionKind.Gqa _ -> AttentionKind.build(builder, kind, dtype, pageSize);
             }
             List<Scenario.Step> steps = new ArrayList<>();
             for (int step = 0; step < timeline.steps(); step++) {

@@ -14,7 +14,7 @@ import java.util.List;
 /** What differs between the two kinds of attention. Widths are in elements. */
 sealed interface AttentionKind {
 
-    /** Slots of a page in all cases of this package's attention. */
+    /** Slots of a page in most cases: few, so that few rows meet the edges of several. */
     int PAGE_SIZE = 4;
 
     int heads();
@@ -135,9 +135,10 @@ sealed interface AttentionKind {
     /**
      * Declares inputs q, part0, part1 and paging, appends the parts to caches, attends, and shows the result as y.
      *
+     * @param pageSize slots of a page of the caches
      * @param kvB the weight of latent attention; none for grouped-query attention
      */
-    static void build(GraphBuilder builder, AttentionKind kind, DType dtype, Value... kvB) {
+    static void build(GraphBuilder builder, AttentionKind kind, DType dtype, int pageSize, Value... kvB) {
         Dim tokens = Dim.of(Dim.TOKENS);
         Value q = builder.input("q", TensorType.of(dtype, tokens, Dim.of(kind.queryWidth())));
         int[] widths = kind.partWidths();
@@ -152,7 +153,7 @@ sealed interface AttentionKind {
                         "page_table", TensorType.of(DType.I32, Dim.of(Dim.SEQUENCES), Dim.of(Dim.PAGES_PER_SEQUENCE))));
         Value result = switch (kind) {
             case Mla mla -> {
-                Value cache = builder.cache("latent_cache", dtype, PAGE_SIZE, mla.latent() + mla.rope());
+                Value cache = builder.cache("latent_cache", dtype, pageSize, mla.latent() + mla.rope());
                 Value appended = builder.kvAppend("append", cache, parts, paging);
                 yield builder.mlaAttention(
                         "attention",
@@ -165,12 +166,12 @@ sealed interface AttentionKind {
             case Gqa gqa -> {
                 Value keys = builder.kvAppend(
                         "append_keys",
-                        builder.cache("key_cache", dtype, PAGE_SIZE, widths[0]),
+                        builder.cache("key_cache", dtype, pageSize, widths[0]),
                         parts.subList(0, 1),
                         paging);
                 Value values = builder.kvAppend(
                         "append_values",
-                        builder.cache("value_cache", dtype, PAGE_SIZE, widths[1]),
+                        builder.cache("value_cache", dtype, pageSize, widths[1]),
                         parts.subList(1, 2),
                         paging);
                 yield builder.groupedQueryAttention(

@@ -18,7 +18,7 @@ import java.util.function.Function;
 public final class Shrinker {
 
     /** Runs for one case: three times what the largest family needs to find that nothing smaller fails. */
-    static final int RUNS = 120;
+    private static final int RUNS = 120;
 
     private Shrinker() {}
 
@@ -49,10 +49,14 @@ public final class Shrinker {
 
     /** Returns a failing result with the smallest shape that was found for it. */
     public static CaseResult one(CaseResult failed, Duration time, Function<ConformanceCase, CaseResult> run) {
+        return one(failed, time, RUNS, run);
+    }
+
+    static CaseResult one(CaseResult failed, Duration time, int runs, Function<ConformanceCase, CaseResult> run) {
         if (!canShrink(failed)) {
             return failed;
         }
-        Search search = new Search(failed, System.nanoTime() + time.toNanos(), run);
+        Search search = new Search(failed, System.nanoTime() + time.toNanos(), runs, run);
         CaseResult smallest = failed;
         for (Optional<CaseResult> next = Optional.of(failed); next.isPresent(); next = search.below(smallest)) {
             smallest = next.get();
@@ -64,13 +68,15 @@ public final class Shrinker {
     private static final class Search {
         private final CaseResult failed;
         private final long end;
+        private final int runs;
         private final Function<ConformanceCase, CaseResult> run;
         private final Set<String> tried = new HashSet<>();
         private boolean exhausted;
 
-        Search(CaseResult failed, long end, Function<ConformanceCase, CaseResult> run) {
+        Search(CaseResult failed, long end, int runs, Function<ConformanceCase, CaseResult> run) {
             this.failed = failed;
             this.end = end;
+            this.runs = runs;
             this.run = run;
         }
 
@@ -80,7 +86,7 @@ public final class Shrinker {
                 if (tried.contains(shape.toString())) {
                     continue;
                 }
-                if (tried.size() == RUNS || System.nanoTime() - end > 0) {
+                if (tried.size() == runs || System.nanoTime() - end > 0) {
                     exhausted = true;
                     return Optional.empty();
                 }

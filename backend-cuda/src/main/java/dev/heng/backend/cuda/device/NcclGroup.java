@@ -21,6 +21,9 @@ public final class NcclGroup implements AutoCloseable {
     private static final int FLOAT32 = 7;
     private static final int SUM = 0;
 
+    /** ncclInvalidUsage of nccl.h. */
+    private static final int INVALID_USAGE = 5;
+
     private final CudaDevice device;
     private final int size;
     private long communicator;
@@ -59,6 +62,7 @@ public final class NcclGroup implements AutoCloseable {
      * Joins, and returns when all ranks have; the calling thread has entered the device.
      *
      * @param id of {@link #newId}
+     * @throws BackendException with DECLINED where two ranks share a GPU (seen with NCCL on one H200: ncclInvalidUsage)
      */
     public static NcclGroup join(CudaDevice device, byte[] id, int rank, int size) {
         require();
@@ -70,7 +74,17 @@ public final class NcclGroup implements AutoCloseable {
         System.arraycopy(id, 0, unique.internal, 0, id.length);
         try (Arena arena = Arena.ofConfined()) {
             MemorySegment out = arena.allocate(ValueLayout.JAVA_LONG);
-            check(Nccl.ncclCommInitRank(out.address(), size, unique, rank), "ncclCommInitRank", device.address());
+            int status = Nccl.ncclCommInitRank(out.address(), size, unique, rank);
+            if (status == INVALID_USAGE) {
+                throw BackendException.ofNative(
+                        BackendException.Code.DECLINED,
+                        device.address(),
+                        "ncclCommInitRank",
+                        status,
+                        "NCCL joins GPUs, each for one rank, and refused this group of " + size,
+                        "give each rank a GPU of its own; NCCL_DEBUG=WARN says more");
+            }
+            check(status, "ncclCommInitRank", device.address());
             return new NcclGroup(device, size, out.get(ValueLayout.JAVA_LONG, 0));
         }
     }

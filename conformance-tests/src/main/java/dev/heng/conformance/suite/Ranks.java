@@ -53,7 +53,8 @@ final class Ranks implements AutoCloseable {
     }
 
     /**
-     * Opens the ranks and joins them: by the backend's own communication, or, where it has none, in the host's memory.
+     * Opens the ranks and joins them: by the backend's own communication, or, where it has none or ranks share a device, in the host's memory. Libraries of collectives take one
+     * rank a device: NCCL answers ncclInvalidUsage, HCCL's documents forbid it.
      *
      * @param opener opens the backend of each rank
      */
@@ -84,6 +85,12 @@ final class Ranks implements AutoCloseable {
 
     /** Returns how each rank joins. */
     private IntFunction<Communicator> group(List<Backend> devices) {
+        long distinct = each(rank -> () -> devices.get(rank).device().address()).stream()
+                .distinct()
+                .count();
+        if (distinct < devices.size()) {
+            return host(devices.size(), "ranks share a device");
+        }
         try {
             byte[] id = one(0, devices.getFirst()::newGroupId);
             way = "by the backend's own communication";
@@ -92,10 +99,13 @@ final class Ranks implements AutoCloseable {
             if (refused.code() != BackendException.Code.DECLINED) {
                 throw refused;
             }
-            way = "in the host's memory, for the backend has no communication of its own";
-            HostGroup host = new HostGroup(devices.size(), PATIENCE);
-            return host::rank;
+            return host(devices.size(), "the backend has no communication of its own");
         }
+    }
+
+    private IntFunction<Communicator> host(int size, String reason) {
+        way = "in the host's memory, for " + reason;
+        return new HostGroup(size, PATIENCE)::rank;
     }
 
     /** Returns how ranks meet, in words. */

@@ -12,6 +12,7 @@ import dev.heng.conformance.run.RunRequest;
 import dev.heng.runtime.parallel.HostGroup;
 import dev.heng.spi.Buffer;
 import dev.heng.spi.Communicator;
+import dev.heng.spi.DeviceInfo;
 import dev.heng.spi.tensor.DType;
 import java.lang.foreign.MemorySegment;
 import java.nio.charset.StandardCharsets;
@@ -20,6 +21,7 @@ import java.util.List;
 import java.util.Map;
 import java.util.UUID;
 import java.util.concurrent.ConcurrentHashMap;
+import java.util.concurrent.atomic.AtomicInteger;
 import java.util.stream.Collectors;
 import org.junit.jupiter.api.Test;
 
@@ -44,11 +46,22 @@ final class RankExperimentsTest {
 
     /** Forms groups of its own, by a communicator that does one thing wrong. */
     private static final class Grouping extends ForwardingBackend {
+        private static final AtomicInteger OPENED = new AtomicInteger();
+
         private final Manner manner;
+        private final int ordinal = OPENED.getAndIncrement();
 
         Grouping(Manner manner) {
             super(Backends.reference());
             this.manner = manner;
+        }
+
+        /** A device of its own for each rank. */
+        @Override
+        public DeviceInfo device() {
+            DeviceInfo real = super.device();
+            return new DeviceInfo(
+                    real.backend(), ordinal, real.name(), real.memoryBytes(), real.simulated(), real.facts());
         }
 
         @Override

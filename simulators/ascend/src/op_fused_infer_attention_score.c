@@ -131,6 +131,21 @@ static void check_attention(sim_call *call, const char *doc, int64_t numHeads, d
     call->reals[0] = scaleValue;
 }
 
+/* Begins a call of any version with the operands that all of them have. */
+static sim_call *begin(const char *name, const aclTensor *query, const aclTensorList *key, const aclTensorList *value, const aclTensor *blockTable, const aclTensor *queryRope,
+                       const aclTensor *keyRope, const aclTensor *attentionOut, const aclIntArray *lengths, uint64_t *workspaceSize, aclOpExecutor **executor) {
+    sim_call *call = sim_begin(name, run_attention, workspaceSize, executor);
+    sim_input(call, "query", query, F16 | BF16);
+    sim_single(call, "key", key, F16 | BF16, false);
+    sim_single(call, "value", value, F16 | BF16, false);
+    sim_input(call, "blockTableOptional", blockTable, I32);
+    sim_optional(call, "queryRopeOptional", queryRope, F16 | BF16, false);
+    sim_optional(call, "keyRopeOptional", keyRope, F16 | BF16, false);
+    sim_output(call, "attentionOut", attentionOut, F16 | BF16);
+    sim_list(call, "actualSeqLengthsKvOptional", lengths, 1);
+    return call;
+}
+
 SIM_API aclnnStatus aclnnFusedInferAttentionScoreV3GetWorkspaceSize(const aclTensor *query, const aclTensorList *key, const aclTensorList *value, const aclTensor *pseShiftOptional,
                                                      const aclTensor *attenMaskOptional, const aclIntArray *actualSeqLengthsOptional, const aclIntArray *actualSeqLengthsKvOptional,
                                                      const aclTensor *deqScale1Optional, const aclTensor *quantScale1Optional, const aclTensor *deqScale2Optional,
@@ -145,15 +160,8 @@ SIM_API aclnnStatus aclnnFusedInferAttentionScoreV3GetWorkspaceSize(const aclTen
                                                      int64_t keyAntiquantMode, int64_t valueAntiquantMode, const aclTensor *attentionOut, const aclTensor *softmaxLse, uint64_t *workspaceSize,
                                                      aclOpExecutor **executor) {
     const char *doc = "aclnnFusedInferAttentionScoreV3.md";
-    sim_call *call = sim_begin("aclnnFusedInferAttentionScoreV3", run_attention, workspaceSize, executor);
-    sim_input(call, "query", query, F16 | BF16);
-    sim_single(call, "key", key, F16 | BF16, false);
-    sim_single(call, "value", value, F16 | BF16, false);
-    sim_input(call, "blockTableOptional", blockTableOptional, I32);
-    sim_optional(call, "queryRopeOptional", queryRopeOptional, F16 | BF16, false);
-    sim_optional(call, "keyRopeOptional", keyRopeOptional, F16 | BF16, false);
-    sim_output(call, "attentionOut", attentionOut, F16 | BF16);
-    sim_list(call, "actualSeqLengthsKvOptional", actualSeqLengthsKvOptional, 1);
+    sim_call *call = begin("aclnnFusedInferAttentionScoreV3", query, key, value, blockTableOptional, queryRopeOptional, keyRopeOptional, attentionOut,
+                           actualSeqLengthsKvOptional, workspaceSize, executor);
     const void *absent[] = {pseShiftOptional, attenMaskOptional, actualSeqLengthsOptional, deqScale1Optional, quantScale1Optional,
                                     deqScale2Optional, quantScale2Optional, quantOffset2Optional, antiquantScaleOptional, antiquantOffsetOptional,
                                     queryPaddingSizeOptional, kvPaddingSizeOptional, keyAntiquantScaleOptional, keyAntiquantOffsetOptional,
@@ -185,15 +193,8 @@ SIM_API aclnnStatus aclnnFusedInferAttentionScoreV4GetWorkspaceSize(const aclTen
                                                      int64_t keyAntiquantMode, int64_t valueAntiquantMode, int64_t queryQuantMode, const aclTensor *attentionOut, const aclTensor *softmaxLse, uint64_t *workspaceSize,
                                                      aclOpExecutor **executor) {
     const char *doc = "aclnnFusedInferAttentionScoreV4.md";
-    sim_call *call = sim_begin("aclnnFusedInferAttentionScoreV4", run_attention, workspaceSize, executor);
-    sim_input(call, "query", query, F16 | BF16);
-    sim_single(call, "key", key, F16 | BF16, false);
-    sim_single(call, "value", value, F16 | BF16, false);
-    sim_input(call, "blockTableOptional", blockTableOptional, I32);
-    sim_optional(call, "queryRopeOptional", queryRopeOptional, F16 | BF16, false);
-    sim_optional(call, "keyRopeOptional", keyRopeOptional, F16 | BF16, false);
-    sim_output(call, "attentionOut", attentionOut, F16 | BF16);
-    sim_list(call, "actualSeqLengthsKvOptional", actualSeqLengthsKvOptional, 1);
+    sim_call *call = begin("aclnnFusedInferAttentionScoreV4", query, key, value, blockTableOptional, queryRopeOptional, keyRopeOptional, attentionOut,
+                           actualSeqLengthsKvOptional, workspaceSize, executor);
     const void *absent[] = {pseShiftOptional, attenMaskOptional, actualSeqLengthsOptional, deqScale1Optional, quantScale1Optional,
                                     deqScale2Optional, quantScale2Optional, quantOffset2Optional, antiquantScaleOptional, antiquantOffsetOptional,
                                     queryPaddingSizeOptional, kvPaddingSizeOptional, keyAntiquantScaleOptional, keyAntiquantOffsetOptional,
@@ -226,15 +227,8 @@ SIM_API aclnnStatus aclnnFusedInferAttentionScoreV5GetWorkspaceSize(const aclTen
                                                      int64_t keyAntiquantMode, int64_t valueAntiquantMode, int64_t queryQuantMode, int64_t pseType, const aclTensor *attentionOut, const aclTensor *softmaxLse, uint64_t *workspaceSize,
                                                      aclOpExecutor **executor) {
     const char *doc = "aclnnFusedInferAttentionScoreV5.md";
-    sim_call *call = sim_begin("aclnnFusedInferAttentionScoreV5", run_attention, workspaceSize, executor);
-    sim_input(call, "query", query, F16 | BF16);
-    sim_single(call, "key", key, F16 | BF16, false);
-    sim_single(call, "value", value, F16 | BF16, false);
-    sim_input(call, "blockTableOptional", blockTableOptional, I32);
-    sim_optional(call, "queryRopeOptional", queryRopeOptional, F16 | BF16, false);
-    sim_optional(call, "keyRopeOptional", keyRopeOptional, F16 | BF16, false);
-    sim_output(call, "attentionOut", attentionOut, F16 | BF16);
-    sim_list(call, "actualSeqLengthsKvOptional", actualSeqLengthsKvOptional, 1);
+    sim_call *call = begin("aclnnFusedInferAttentionScoreV5", query, key, value, blockTableOptional, queryRopeOptional, keyRopeOptional, attentionOut,
+                           actualSeqLengthsKvOptional, workspaceSize, executor);
     const void *absent[] = {pseShiftOptional, attenMaskOptional, actualSeqLengthsOptional, deqScale1Optional, quantScale1Optional,
                                     deqScale2Optional, quantScale2Optional, quantOffset2Optional, antiquantScaleOptional, antiquantOffsetOptional,
                                     queryPaddingSizeOptional, kvPaddingSizeOptional, keyAntiquantScaleOptional, keyAntiquantOffsetOptional,

@@ -54,5 +54,28 @@ public interface Communicator extends AutoCloseable {
                 throw new IllegalArgumentException("rank " + rank + " of " + size);
             }
         }
+
+        /**
+         * Holds the root of a broadcast to the group.
+         *
+         * @throws IllegalArgumentException if no rank has that place
+         */
+        public void requireRoot(int root) {
+            if (root < 0 || root >= size) {
+                throw new IllegalArgumentException("root " + root + " of " + size + " ranks");
+            }
+        }
+
+        /**
+         * Holds the counts of an exchange to the group.
+         *
+         * @throws IllegalArgumentException if they are not one for each rank
+         */
+        public void requireCounts(long[] sendCounts, long[] receiveCounts) {
+            if (sendCounts.length != size || receiveCounts.length != size) {
+                throw new IllegalArgumentException("an exchange among " + size + " ranks with " + sendCounts.length
+                        + " counts to send and " + receiveCounts.length + " to receive");
+            }
+        }
     }
 }

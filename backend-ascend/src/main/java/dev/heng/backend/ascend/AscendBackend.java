@@ -145,11 +145,7 @@ final class AscendBackend implements Backend {
         requireOpen();
         String name = "communicator #" + ++serial;
         Communicator joined = new AscendCommunicator(
-                device,
-                device.join(group.id(), group.rank(), group.size()),
-                group.rank(),
-                group.size(),
-                () -> open.remove(name));
+                device, device.join(group.id(), group.rank(), group.size()), group, () -> open.remove(name));
         open.add(name);
         return joined;
     }

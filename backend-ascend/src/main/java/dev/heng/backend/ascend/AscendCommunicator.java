@@ -17,29 +17,27 @@ final class AscendCommunicator implements Communicator {
 
     private final AscendDevice device;
     private final Hccl hccl;
-    private final int rank;
-    private final int size;
+    private final Group group;
     private final Runnable onClose;
     private long wide;
     private long wideBytes;
     private boolean closed;
 
-    AscendCommunicator(AscendDevice device, Hccl hccl, int rank, int size, Runnable onClose) {
+    AscendCommunicator(AscendDevice device, Hccl hccl, Group group, Runnable onClose) {
         this.device = device;
         this.hccl = hccl;
-        this.rank = rank;
-        this.size = size;
+        this.group = group;
         this.onClose = onClose;
     }
 
     @Override
     public int rank() {
-        return rank;
+        return group.rank();
     }
 
     @Override
     public int size() {
-        return size;
+        return group.size();
     }
 
     @Override
@@ -62,7 +60,7 @@ final class AscendCommunicator implements Communicator {
     public void allGather(Buffer source, Buffer target, DType dtype, long count) {
         hccl.allGather(
                 view(source, dtype, count).address(),
-                view(target, dtype, size * count).address(),
+                view(target, dtype, group.size() * count).address(),
                 dtype,
                 count);
         own(target).written(-1);
@@ -70,16 +68,14 @@ final class AscendCommunicator implements Communicator {
 
     @Override
     public void broadcast(Buffer buffer, DType dtype, long count, int root) {
+        group.requireRoot(root);
         hccl.broadcast(view(buffer, dtype, count).address(), dtype, count, root);
         own(buffer).written(-1);
     }
 
     @Override
     public void allToAll(Buffer source, long[] sendCounts, Buffer target, long[] receiveCounts, DType dtype) {
-        if (sendCounts.length != size || receiveCounts.length != size) {
-            throw new IllegalArgumentException("an exchange among " + size + " ranks with " + sendCounts.length
-                    + " counts to send and " + receiveCounts.length + " to receive");
-        }
+        group.requireCounts(sendCounts, receiveCounts);
         hccl.allToAll(
                 view(source, dtype, sum(sendCounts)).address(),
                 sendCounts,
@@ -107,6 +103,9 @@ final class AscendCommunicator implements Communicator {
     }
 
     private AscendBuffer own(Buffer buffer) {
+        if (closed) {
+            throw new IllegalStateException("rank " + group.rank() + " of " + group.size() + " has left its group");
+        }
         if (buffer instanceof AscendBuffer one && one.belongsTo(device)) {
             return one;
         }

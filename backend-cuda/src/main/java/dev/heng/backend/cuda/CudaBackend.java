@@ -221,7 +221,7 @@ final class CudaBackend implements Backend {
         String name = "rank " + group.rank() + " of " + group.size() + " #" + ++serial;
         NcclGroup joined = NcclGroup.join(device, group.id(), group.rank(), group.size());
         open.add(name);
-        return new NcclCommunicator(this, joined, group.rank(), group.size(), () -> open.remove(name));
+        return new NcclCommunicator(this, joined, group, () -> open.remove(name));
     }
 
     /** Allocates memory that {@link #free} gives back; the calling thread has entered. */

@@ -83,7 +83,7 @@ final class CudaProgram implements Program {
         this.device = device;
         this.graph = graph;
         this.weights = weights;
-        this.bounds = bounds(graph, options);
+        this.bounds = SizeBounds.of(graph, options);
         this.bound = bindings(graph);
         this.graphs = graphs;
         this.onClose = onClose;
@@ -153,18 +153,6 @@ final class CudaProgram implements Program {
                 }
             }
         }
-    }
-
-    /** Kernels count in 32 bits. */
-    private static SizeBounds bounds(Graph graph, CompileOptions options) {
-        SizeBounds bounds = SizeBounds.of(graph, options);
-        bounds.maxima().forEach((symbol, most) -> {
-            if (most < 0 || most > Integer.MAX_VALUE) {
-                throw new IllegalArgumentException("graph '" + graph.name() + "' uses symbol '" + symbol
-                        + "', whose largest size must be given within 0..2^31-1; given: " + options.maxima());
-            }
-        });
-        return bounds;
     }
 
     private static Map<String, Value> bindings(Graph graph) {

@@ -13,31 +13,29 @@ import java.util.Arrays;
 final class NcclCommunicator implements Communicator {
 
     private final CudaBackend backend;
-    private final NcclGroup group;
-    private final int rank;
-    private final int size;
+    private final NcclGroup joined;
+    private final Group group;
     private final Runnable onClose;
     private long wide;
     private long wideBytes;
     private boolean closed;
 
     /** Takes over the group, and closes it. */
-    NcclCommunicator(CudaBackend backend, NcclGroup group, int rank, int size, Runnable onClose) {
+    NcclCommunicator(CudaBackend backend, NcclGroup joined, Group group, Runnable onClose) {
         this.backend = backend;
+        this.joined = joined;
         this.group = group;
-        this.rank = rank;
-        this.size = size;
         this.onClose = onClose;
     }
 
     @Override
     public int rank() {
-        return rank;
+        return group.rank();
     }
 
     @Override
     public int size() {
-        return size;
+        return group.size();
     }
 
     @Override
@@ -45,11 +43,11 @@ final class NcclCommunicator implements Communicator {
         long from = address(source, dtype.bytes(count));
         long to = address(target, dtype.bytes(count));
         switch (dtype) {
-            case F32 -> group.sum(from, to, count);
+            case F32 -> joined.sum(from, to, count);
             case F16, BF16 -> {
                 long sums = wide(DType.F32.bytes(count));
                 backend.convert(from, dtype, sums, DType.F32, count);
-                group.sum(sums, sums, count);
+                joined.sum(sums, sums, count);
                 backend.convert(sums, DType.F32, to, dtype, count);
             }
             case F64, F8_E4M3, F8_E8M0, I8, I4, I32, I64 ->
@@ -65,7 +63,7 @@ final class NcclCommunicator implements Communicator {
             backend.free(wide);
             wide = 0;
             wideBytes = 0;
-            wide = backend.allocate(bytes, "the float32 sums of a group of " + size + " GPUs");
+            wide = backend.allocate(bytes, "the float32 sums of a group of " + group.size() + " GPUs");
             wideBytes = bytes;
         }
         return wide;
@@ -74,24 +72,19 @@ final class NcclCommunicator implements Communicator {
     @Override
     public void allGather(Buffer source, Buffer target, DType dtype, long count) {
         long bytes = dtype.bytes(count);
-        group.gather(address(source, bytes), address(target, Math.multiplyExact(bytes, size)), bytes);
+        joined.gather(address(source, bytes), address(target, Math.multiplyExact(bytes, group.size())), bytes);
     }
 
     @Override
     public void broadcast(Buffer buffer, DType dtype, long count, int root) {
-        if (root < 0 || root >= size) {
-            throw new IllegalArgumentException("root " + root + " of " + size + " ranks");
-        }
+        group.requireRoot(root);
         long bytes = dtype.bytes(count);
-        group.broadcast(address(buffer, bytes), bytes, root);
+        joined.broadcast(address(buffer, bytes), bytes, root);
     }
 
     @Override
     public void allToAll(Buffer source, long[] sendCounts, Buffer target, long[] receiveCounts, DType dtype) {
-        if (sendCounts.length != size || receiveCounts.length != size) {
-            throw new IllegalArgumentException("counts for " + sendCounts.length + " and from " + receiveCounts.length
-                    + " ranks in a group of " + size);
-        }
+        group.requireCounts(sendCounts, receiveCounts);
         long[] send = Arrays.stream(sendCounts).map(dtype::bytes).toArray();
         long[] receive = Arrays.stream(receiveCounts).map(dtype::bytes).toArray();
         long from = address(source, Arrays.stream(send).sum());
@@ -100,12 +93,12 @@ final class NcclCommunicator implements Communicator {
             throw new IllegalArgumentException("an exchange needs two buffers, and both are '"
                     + source.request().name() + "'");
         }
-        group.exchange(from, send, to, receive);
+        joined.exchange(from, send, to, receive);
     }
 
     private long address(Buffer buffer, long bytes) {
         if (closed) {
-            throw new IllegalStateException("rank " + rank + " of " + size + " has left its group");
+            throw new IllegalStateException("rank " + group.rank() + " of " + group.size() + " has left its group");
         }
         if (!(buffer instanceof CudaBuffer own) || !own.belongsTo(backend)) {
             throw new IllegalArgumentException(
@@ -124,7 +117,7 @@ final class NcclCommunicator implements Communicator {
         if (!closed) {
             closed = true;
             backend.enter();
-            group.close();
+            joined.close();
             backend.free(wide);
             onClose.run();
         }

@@ -191,9 +191,11 @@ public final class HostGroup {
     private final class Rank implements Communicator {
 
         private final int rank;
+        private final Group place;
 
         Rank(int rank) {
             this.rank = rank;
+            this.place = new Group(new byte[0], rank, size);
         }
 
         @Override
@@ -230,9 +232,7 @@ public final class HostGroup {
 
         @Override
         public void broadcast(Buffer buffer, DType dtype, long count, int root) {
-            if (root < 0 || root >= size) {
-                throw new IllegalArgumentException("root " + root + " of " + size + " ranks");
-            }
+            place.requireRoot(root);
             MemorySegment own = bytes(buffer, dtype, 0, rank == root ? count : 0);
             Meeting meeting = meet(rank, "broadcast of " + count + " " + dtype + " from rank " + root, own);
             if (rank != root) {
@@ -242,10 +242,7 @@ public final class HostGroup {
 
         @Override
         public void allToAll(Buffer source, long[] sendCounts, Buffer target, long[] receiveCounts, DType dtype) {
-            if (sendCounts.length != size || receiveCounts.length != size) {
-                throw new IllegalArgumentException("an exchange among " + size + " ranks with " + sendCounts.length
-                        + " counts to send and " + receiveCounts.length + " to receive");
-            }
+            place.requireCounts(sendCounts, receiveCounts);
             MemorySegment own =
                     bytes(source, dtype, 0, Arrays.stream(sendCounts).sum());
             Meeting meeting = meet(rank, "allToAll of " + dtype, own, sendCounts.clone());
